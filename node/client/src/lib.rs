@@ -1,0 +1,1 @@
+//! nupeer-client

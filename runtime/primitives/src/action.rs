@@ -1,0 +1,186 @@
+//! Every instruction of a transaction: code, fields, order (ledger.md §5).
+//!
+//! Codes of modules that do not exist yet are unknown here, hence `Malformed`: a new module adds its codes with its
+//! rules, and no code is ever reinterpreted (ledger.md §11).
+
+use crate::cbor::{Bytes, Reader, Writer};
+use crate::error::Malformed;
+use crate::ids::{AccountId, Amount, AssetId, HostId, LeaseId, OrderId, Signature, Slot, VerificationKey, ZoneId};
+use crate::market::{
+    Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod,
+};
+use crate::receipt::SignedReceipt;
+use alloc::vec::Vec;
+
+/// Receipts of one `SettleBatch`.
+pub const SETTLE_ITEMS_MAX: usize = 256;
+/// Delegates of one lease.
+pub const DELEGATES_MAX: usize = 3;
+/// Bytes of a sealed key wrap: X25519 point 32, nonce 24, key 32, tag 16.
+pub const WRAP_BYTES_MAX: usize = 104;
+
+macro_rules! actions {
+    ($($(#[$meta:meta])* $code:literal $name:ident { $($field:ident : $ty:ty),* $(,)? })*) => {
+        /// An instruction.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        #[allow(missing_docs)]
+        pub enum Action { $($(#[$meta])* $name { $($field: $ty),* }),* }
+
+        impl Action {
+            /// Every code with its name.
+            pub const CODES: &'static [(u16, &'static str)] = &[$(($code, stringify!($name))),*];
+
+            /// Module byte, number byte.
+            #[must_use]
+            pub const fn code(&self) -> u16 {
+                match self { $(Self::$name { .. } => $code),* }
+            }
+
+            /// The action's name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name)),* }
+            }
+
+            pub(crate) fn write_fields(&self, w: &mut Writer) {
+                match self {
+                    $(Self::$name { $($field),* } => {
+                        let fields: &[&str] = &[$(stringify!($field)),*];
+                        w.array(fields.len());
+                        $(w.put($field);)*
+                    })*
+                }
+            }
+
+            pub(crate) fn read_fields(code: u16, r: &mut Reader<'_>) -> Result<Self, Malformed> {
+                let action = match code {
+                    $($code => {
+                        let fields: &[&str] = &[$(stringify!($field)),*];
+                        r.array(fields.len())?;
+                        Self::$name { $($field: r.get::<$ty>()?),* }
+                    })*
+                    _ => return Err(Malformed::UnknownAction { code }),
+                };
+                action.check_limits()?;
+                Ok(action)
+            }
+        }
+    };
+}
+
+actions! {
+    /// free -> free; creates the account.
+    0x0101 Transfer { to: AccountId, asset: AssetId, amount: Amount }
+    /// Lets a session key act in scope, limit and time.
+    0x0102 GrantKey { key: VerificationKey, scopes: u32, limits: Vec<(AssetId, Amount)>, until: Slot }
+    /// Ends a grant.
+    0x0103 RevokeKey { key: VerificationKey }
+    /// Registers the actor as provider, with a market bond.
+    0x0401 Provider { meta_hash: [u8; 32], asset: AssetId, bond: Amount }
+    /// Changes the market bond.
+    0x0402 ProviderBond { asset: AssetId, change: BondChange, amount: Amount }
+    /// Lists a machine.
+    0x0403 Host {
+        site: ZoneId, grade: Grade, session_key: VerificationKey, seal_key: [u8; 32], traits: u64,
+        lots: Vec<(Family, u32)>, attestation_hash: [u8; 32],
+    }
+    /// Changes a listed machine.
+    0x0404 HostSet {
+        host: HostId, lots: Vec<(Family, u32)>, traits: u64, session_key: VerificationKey, seal_key: [u8; 32],
+        state: HostState,
+    }
+    /// Asks for compute.
+    0x0405 Bid { bid: Bid }
+    /// Offers compute.
+    0x0406 Ask { ask: Ask }
+    /// Trades one payment asset for another.
+    0x0408 PairOrder { pair: u16, side: Side, tick: u16, lots: u64, life: OrderLife, expires_in_ms: u64 }
+    /// Takes an order out of its book, refunding it.
+    0x0409 Cancel { order: OrderId }
+    /// Registers an edge.
+    0x040E Edge { key: VerificationKey, addresses_hash: [u8; 32], networks: Vec<u32>, asset: AssetId, bond: Amount }
+    /// The host takes a matched lease.
+    0x0501 Accept { lease: LeaseId }
+    /// The host refuses a matched lease.
+    0x0502 Decline { lease: LeaseId }
+    /// The workload answers; billing starts. With ingress an edge has checked it.
+    0x0503 Ready { lease: LeaseId, endpoint_hash: [u8; 32], edge: Option<(VerificationKey, Signature)> }
+    /// Adds to the escrow; anyone may.
+    0x0504 TopUp { lease: LeaseId, amount: Amount }
+    /// Tops up by itself.
+    0x0505 SetTopUpRule { lease: LeaseId, rule: Option<TopUpRule> }
+    /// Takes unused escrow back.
+    0x0506 LeaseWithdraw { lease: LeaseId, amount: Amount }
+    /// The tenant ends the lease.
+    0x0507 Close { lease: LeaseId }
+    /// The provider gives notice.
+    0x0508 Reclaim { lease: LeaseId }
+    /// Settles many receipts; the witness by the session key stands for the provider's signature.
+    0x050A SettleBatch { items: Vec<SignedReceipt> }
+    /// A receipt without a second signature; pays after its window.
+    0x050B Claim { receipt: SignedReceipt }
+    /// Nothing of the workload is left on the host.
+    0x0510 WipeReceipt { lease: LeaseId, volumes: Vec<[u8; 32]>, method: WipeMethod }
+    /// Who else may act for the tenant.
+    0x0511 Delegates { lease: LeaseId, delegates: Vec<Delegate> }
+    /// The bundle key, sealed to a host.
+    0x0512 Wrap { lease: LeaseId, host: HostId, wrap: Bytes<WRAP_BYTES_MAX> }
+}
+
+impl Action {
+    /// Limits that the shape alone does not carry.
+    fn check_limits(&self) -> Result<(), Malformed> {
+        let at_most = |count: usize, permitted: usize| {
+            if count > permitted {
+                Err(Malformed::TooMany { count: count as u64, permitted: permitted as u64 })
+            } else {
+                Ok(())
+            }
+        };
+        match self {
+            Self::GrantKey { limits, .. } => at_most(limits.len(), 16),
+            Self::Host { lots, .. } | Self::HostSet { lots, .. } => at_most(lots.len(), Family::ALL.len()),
+            Self::Bid { bid } => {
+                at_most(bid.filters.zones.len(), crate::market::FILTERS_MAX)?;
+                at_most(bid.filters.deny.len(), crate::market::FILTERS_MAX)?;
+                at_most(bid.terms.meters.len(), crate::receipt::METERS_MAX)?;
+                at_most(usize::from(bid.standby.count), 2)
+            }
+            Self::Edge { networks, .. } => at_most(networks.len(), 8),
+            Self::SettleBatch { items } => {
+                at_most(items.len(), SETTLE_ITEMS_MAX)?;
+                items.iter().try_for_each(SignedReceipt::check)
+            }
+            Self::Claim { receipt } => receipt.check(),
+            Self::WipeReceipt { volumes, .. } => at_most(volumes.len(), 8),
+            Self::Delegates { delegates, .. } => at_most(delegates.len(), DELEGATES_MAX),
+            Self::Transfer { .. }
+            | Self::RevokeKey { .. }
+            | Self::Provider { .. }
+            | Self::ProviderBond { .. }
+            | Self::Ask { .. }
+            | Self::PairOrder { .. }
+            | Self::Cancel { .. }
+            | Self::Accept { .. }
+            | Self::Decline { .. }
+            | Self::Ready { .. }
+            | Self::TopUp { .. }
+            | Self::SetTopUpRule { .. }
+            | Self::LeaseWithdraw { .. }
+            | Self::Close { .. }
+            | Self::Reclaim { .. }
+            | Self::Wrap { .. } => Ok(()),
+        }
+    }
+}
+
+/// Scope bits of a session key (action 0102). No scope reaches transfer, withdrawal, bonds or grants.
+#[allow(missing_docs)]
+pub mod grant_scope {
+    pub const ORDERS: u32 = 1;
+    pub const RECEIPTS: u32 = 2;
+    pub const TOP_UP: u32 = 4;
+    pub const VOTES: u32 = 8;
+    pub const NAMES: u32 = 16;
+    pub const ALL: u32 = 31;
+}

@@ -1,0 +1,141 @@
+//! What happened in a block, for clients and proofs (ledger.md §9).
+
+use crate::cbor::{Cbor, Reader, Writer};
+use crate::error::Malformed;
+use crate::ids::{AccountId, Amount, AssetId, HostId, InstrumentId, LeaseId, OrderId, TxId};
+use alloc::vec::Vec;
+
+macro_rules! events {
+    ($($(#[$meta:meta])* $module:literal $kind:literal $name:ident { $($field:ident : $ty:ty),* $(,)? })*) => {
+        /// One event.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        #[allow(missing_docs)]
+        pub enum Event { $($(#[$meta])* $name { $($field: $ty),* }),* }
+
+        impl Event {
+            /// The event's name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name)),* }
+            }
+        }
+
+        impl Cbor for Event {
+            fn write(&self, w: &mut Writer) {
+                match self {
+                    $(Self::$name { $($field),* } => {
+                        let fields: &[&str] = &[$(stringify!($field)),*];
+                        w.array(3).uint($module).uint($kind).array(fields.len());
+                        $(w.put($field);)*
+                    })*
+                }
+            }
+            fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+                let at = r.position();
+                r.array(3)?;
+                match (r.uint()?, r.uint()?) {
+                    $(($module, $kind) => {
+                        let fields: &[&str] = &[$(stringify!($field)),*];
+                        r.array(fields.len())?;
+                        Ok(Self::$name { $($field: r.get::<$ty>()?),* })
+                    })*
+                    _ => Err(Malformed::Shape { at }),
+                }
+            }
+        }
+    };
+}
+
+events! {
+    /// free -> free.
+    1 1 Transferred { from: AccountId, to: AccountId, asset: AssetId, amount: Amount }
+    /// The fee pot of a block was split.
+    1 2 FeesSplit { producer: Amount, treasury: Amount, insurance: Amount }
+    /// An order entered its book.
+    4 1 OrderPlaced { order: OrderId, owner: AccountId, instrument: InstrumentId }
+    /// An order left its book without (further) fill; what it held is refunded.
+    4 2 OrderClosed { order: OrderId, refund: Amount }
+    /// A batch cleared.
+    4 3 BatchCleared { instrument: InstrumentId, tick: u16, lots: u64 }
+    /// A pair batch cleared.
+    4 4 PairCleared { pair: u16, tick: u16, lots: u64 }
+    /// A machine was listed.
+    4 5 HostListed { host: HostId, provider: AccountId }
+    /// A host earned a strike.
+    4 6 Strike { host: HostId, lease: LeaseId }
+    /// A bid became a lease, or a lease found another host.
+    5 1 Matched { lease: LeaseId, order: OrderId, host: HostId, epoch: u32, tick: u16, lots: u32 }
+    /// A lease changed state; the number is `LeaseState::code`.
+    5 2 LeaseMoved { lease: LeaseId, state: u8, at_ms: u64 }
+    /// Escrow grew.
+    5 3 ToppedUp { lease: LeaseId, from: AccountId, amount: Amount }
+    /// A receipt was applied; `step` is the net metered pay since the last.
+    5 4 ReceiptApplied { lease: LeaseId, epoch: u32, seq: u64, step: Amount }
+    /// A receipt of a batch was refused; the code is the error's.
+    5 5 ReceiptRefused { lease: LeaseId, seq: u64, code: u16 }
+    /// A receipt without a second signature waits for its window.
+    5 6 ReceiptPending { lease: LeaseId, epoch: u32, seq: u64, until_ms: u64 }
+    /// Escrow paid a provider and the platform.
+    5 7 Settled { lease: LeaseId, provider: AccountId, pay: Amount, fee: Amount }
+    /// Where a platform fee went, for the tokens module: class 1 $IaaS, 2 $PaaS, 3 $SaaS.
+    5 8 FeePaid { lease: LeaseId, class: u8, provider: AccountId, publisher: Option<AccountId>, fee: Amount, up_ppm: u32 }
+    /// The tenant got its rest.
+    5 9 Refunded { lease: LeaseId, amount: Amount }
+    /// A bond paid a tenant or the insurance fund.
+    5 10 BondPaid { lease: LeaseId, host: HostId, tenant: Amount, insurance: Amount }
+    /// The bundle key was sealed to a host.
+    5 11 Wrapped { lease: LeaseId, host: HostId }
+    /// The workload answers.
+    5 12 LeaseReady { lease: LeaseId, epoch: u32, endpoint_hash: [u8; 32] }
+    /// Runway fell below a notice threshold: hours left, 0 at zero.
+    5 13 RunwayNotice { lease: LeaseId, hours: u16 }
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TxOutcome {
+    /// All actions hold.
+    Ok,
+    /// All actions undone; fee and sequence number are gone.
+    Failed(u16),
+}
+
+/// `[tx_id, Ok | Failed(code), fee, first_event, count]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TxReceipt {
+    /// The transaction.
+    pub tx: TxId,
+    /// How it ended.
+    pub outcome: TxOutcome,
+    /// What the payer paid.
+    pub fee: Amount,
+    /// Index of its first event in the block.
+    pub first_event: u32,
+    /// Number of its events.
+    pub event_count: u32,
+}
+
+impl Cbor for TxReceipt {
+    fn write(&self, w: &mut Writer) {
+        let code = match self.outcome {
+            TxOutcome::Ok => None,
+            TxOutcome::Failed(code) => Some(code),
+        };
+        w.array(5).put(&self.tx).put(&code).put(&self.fee).put(&self.first_event).put(&self.event_count);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        r.array(5)?;
+        let tx = r.get()?;
+        let outcome = r.get::<Option<u16>>()?.map_or(TxOutcome::Ok, TxOutcome::Failed);
+        Ok(Self { tx, outcome, fee: r.get()?, first_event: r.get()?, event_count: r.get()? })
+    }
+}
+
+/// Events and receipts of one block, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BlockRecord {
+    /// Ordered by phase, then transaction, then emission.
+    pub events: Vec<Event>,
+    /// One per transaction.
+    pub receipts: Vec<TxReceipt>,
+}
