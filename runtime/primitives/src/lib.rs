@@ -33,6 +33,7 @@ pub mod ids;
 pub mod market;
 pub mod receipt;
 pub mod sign;
+pub mod state;
 pub mod tx;
 
 pub use action::Action;
