@@ -1,0 +1,48 @@
+//! The asset table in state (ledger.md §1): prefix 03 holds the row and what was issued.
+
+use crate::error::TokensError;
+use nupeer_primitives::genesis::{AssetRow, AssetStatus};
+use nupeer_primitives::state::{Abort, Bug, Key, Work};
+use nupeer_primitives::{AssetId, record};
+
+record! {
+    /// A row of the asset table with its supply counters.
+    pub struct AssetRecord {
+        /// The row.
+        pub row: AssetRow,
+        /// Units in existence on this chain: genesis + in + minted - out - burned.
+        pub issued: u128,
+        /// Units minted by rule.
+        pub minted: u128,
+        /// Units burned by rule.
+        pub burned: u128,
+    }
+}
+
+/// Key of an asset's record.
+#[must_use]
+pub fn key(asset: AssetId) -> Key {
+    Key::new(0x03).u16(asset.0)
+}
+
+/// Record of an asset.
+pub fn record(work: &Work<'_>, asset: AssetId) -> Result<Option<AssetRecord>, Bug> {
+    work.get(&key(asset))
+}
+
+/// Refuses what may not pay a price, fee, bond of a lease or reward in another asset (I13).
+pub fn require_payment(work: &Work<'_>, asset: AssetId) -> Result<(), Abort> {
+    if asset.is_staking_token() {
+        return Err(TokensError::NotPaymentAsset { asset }.into());
+    }
+    require_active(work, asset)
+}
+
+/// Refuses assets that do not exist or are not active.
+pub fn require_active(work: &Work<'_>, asset: AssetId) -> Result<(), Abort> {
+    let known = record(work, asset)?.ok_or(TokensError::AssetUnknown { asset })?;
+    match known.row.status {
+        AssetStatus::Active => Ok(()),
+        AssetStatus::WithdrawOnly | AssetStatus::Off => Err(TokensError::AssetOff { asset }.into()),
+    }
+}
