@@ -1,0 +1,157 @@
+//! The parameters that exist: value per preset, bounds, and who may change them (ledger.md §13, consensus.md §15,
+//! market.md §15). One key each in state, so that a client can prove any of them.
+
+use nupeer_primitives::state::{Bug, Key, Work};
+
+/// Who decides about a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Owner {
+    Operational,
+    Financial,
+    Technical,
+    Constitution,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Name; the unit stands at its end.
+    pub name: &'static str,
+    /// Value on mainnet.
+    pub mainnet: u64,
+    /// Value on devnet and in the simulator.
+    pub devnet: u64,
+    /// Least permitted value; binds mainnet, other presets may be smaller.
+    pub min: u64,
+    /// Greatest permitted value.
+    pub max: u64,
+    /// Who decides.
+    pub owner: Owner,
+}
+
+macro_rules! parameters {
+    ($($name:literal $mainnet:literal $devnet:literal $min:literal $max:literal $owner:ident)*) => {
+        /// Every parameter, by name.
+        pub const PARAMETERS: &[Parameter] = &[$(Parameter {
+            name: $name, mainnet: $mainnet, devnet: $devnet, min: $min, max: $max, owner: Owner::$owner,
+        }),*];
+    };
+}
+
+parameters! {
+    "bond_min"                     1_000_000     1_000_000     0         1_000_000_000_000 Financial
+    "body_max"                     524_288       524_288       65_536    2_097_152         Technical
+    "events_max"                   512           512           64        4_096             Technical
+    "evidence_epochs"              14            2             1         100               Constitution
+    "fee_base"                     1_000         1_000         100       100_000           Operational
+    "fee_byte"                     10            10            1         1_000             Operational
+    "fee_split_insurance_ppm"      200_000       200_000       100_000   1_000_000         Financial
+    "fee_split_producer_ppm"       500_000       500_000       0         900_000           Financial
+    "fee_weight"                   5             5             1         1_000             Operational
+    "floor_ppm"                    200_000       200_000       50_000    500_000           Constitution
+    "header_max"                   2_048         2_048         1_024     2_048             Technical
+    "leverage"                     20            20            5         100               Constitution
+    "market.accept_ms"             30_000        10_000        7_500     120_000           Operational
+    "market.anchor_age_ms"         3_600_000     120_000       900_000   14_400_000        Technical
+    "market.asks_per_book"         2_048         2_048         512       8_192             Technical
+    "market.auction_candidates"    9             9             3         33                Technical
+    "market.auction_checks"        32_000_000    32_000_000    25_165_824 128_000_000      Technical
+    "market.band_1_bps"            2_000         2_000         500       8_000             Financial
+    "market.band_2_bps"            5_000         5_000         1_250     9_999             Financial
+    "market.bids_per_book"         1_024         1_024         256       4_096             Technical
+    "market.challenge_ms"          86_400_000    60_000        21_600_000 345_600_000      Technical
+    "market.clock_gap_max_slots"   3_600         60            20        14_400            Technical
+    "market.day_ms"                86_400_000    120_000       60_000    345_600_000       Financial
+    "market.down_days"             3             2             1         12                Financial
+    "market.down_ms"               90_000        10_000        22_500    360_000           Operational
+    "market.down_sellers"          5             1             1         20                Financial
+    "market.edge_bond"             500_000_000   5_000_000     125_000_000 2_000_000_000   Financial
+    "market.edge_window_ms"        3_600_000     20_000        900_000   14_400_000        Technical
+    "market.failover_ms"           1_800_000     60_000        450_000   7_200_000         Operational
+    "market.fee_auditor_bps"       100           100           0         2_000             Financial
+    "market.fee_bps"               1_000         1_000         0         2_000             Financial
+    "market.fee_edge_bps"          300           300           0         2_000             Financial
+    "market.fee_insurance_bps"     100           100           0         2_000             Financial
+    "market.fee_treasury_bps"      500           500           0         2_000             Financial
+    "market.grace_ms"              259_200_000   120_000       86_400_000 1_036_800_000    Operational
+    "market.instruments_max"       24            64            6         64                Technical
+    "market.lots_per_bid_max"      64            64            16        256               Technical
+    "market.max_rematch"           3             3             1         12                Financial
+    "market.max_unacked_ms"        300_000       15_000        75_000    1_200_000         Operational
+    "market.min_run_ms"            3_600_000     60_000        900_000   14_400_000        Operational
+    "market.mult_a_bps"            30_000        1_000         7_500     120_000           Financial
+    "market.mult_b_bps"            20_000        1_000         5_000     80_000            Financial
+    "market.mult_c_bps"            10_000        1_000         2_500     40_000            Financial
+    "market.mult_d_bps"            2_500         1_000         625       10_000            Financial
+    "market.name_ttl_ms"           30_000        5_000         7_500     120_000           Operational
+    "market.no_show_ms"            3_600_000     3_600_000     900_000   14_400_000        Financial
+    "market.order_life_ms"         2_592_000_000 3_600_000     648_000_000 10_368_000_000  Operational
+    "market.phase_max"             3             3             0         3                 Financial
+    "market.provision_ms"          600_000       60_000        150_000   2_400_000         Operational
+    "market.receipt_every_ms"      60_000        5_000         15_000    240_000           Operational
+    "market.reclaim_a_ms"          604_800_000   60_000        60_000    2_419_200_000     Operational
+    "market.reclaim_b_ms"          259_200_000   60_000        60_000    1_036_800_000     Operational
+    "market.reclaim_c_ms"          86_400_000    60_000        60_000    345_600_000       Operational
+    "market.reclaim_d_ms"          21_600_000    60_000        60_000    86_400_000        Operational
+    "market.settle_every_ms"       3_600_000     30_000        900_000   14_400_000        Operational
+    "market.settle_ms"             3_600_000     20_000        900_000   14_400_000        Operational
+    "market.skew_ms"               5_000         5_000         1_250     20_000            Technical
+    "market.spot_ms"               3_600_000     60_000        60_000    14_400_000        Operational
+    "market.spot_notice_ms"        300_000       10_000        75_000    1_200_000         Operational
+    "market.stop_ms"               60_000        5_000         15_000    240_000           Operational
+    "market.strikes_day"           3             3             1         12                Operational
+    "market.sur_bps"               3_000         3_000         0         5_000             Financial
+    "market.term_day_ms"           86_400_000    120_000       21_600_000 345_600_000      Operational
+    "market.term_month_ms"         2_592_000_000 600_000       648_000_000 10_368_000_000  Operational
+    "market.term_week_ms"          604_800_000   300_000       151_200_000 2_419_200_000   Operational
+    "market.timers"                256           256           64        1_024             Technical
+    "market.up_days"               14            2             3         56                Financial
+    "market.up_lots"               500           10            125       2_000             Financial
+    "market.up_sellers"            10            2             2         40                Financial
+    "market.wipe_ms"               86_400_000    60_000        21_600_000 345_600_000      Operational
+    "market.wipe_slash_bps"        2_000         2_000         500       8_000             Financial
+    "max_validity_slots"           7_200         600           60        86_400            Technical
+    "share_iaas_ppm"               333_334       333_334       0         1_000_000         Constitution
+    "share_paas_ppm"               333_333       333_333       0         1_000_000         Constitution
+    "share_saas_ppm"               333_333       333_333       0         1_000_000         Constitution
+    "tiebreak_slots"               3             2             0         10                Technical
+    "weight_max"                   400_000       400_000       100_000   1_000_000         Technical
+}
+
+/// Key of a parameter.
+#[must_use]
+pub fn key(name: &str) -> Key {
+    Key::new(0x00).u8(1).bytes(name.as_bytes())
+}
+
+/// Value of a parameter.
+pub fn get(work: &Work<'_>, name: &'static str) -> Result<u64, Bug> {
+    work.expect(&key(name), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_mainnet_is_inside_its_bounds() {
+        for pair in PARAMETERS.windows(2) {
+            if let [a, b] = pair {
+                assert!(a.name < b.name, "{} before {}", a.name, b.name);
+            }
+        }
+        for p in PARAMETERS {
+            assert!((p.min..=p.max).contains(&p.mainnet), "{}", p.name);
+        }
+    }
+
+    #[test]
+    fn parts_sum_to_their_whole() {
+        let value = |name: &str| PARAMETERS.iter().find(|p| p.name == name).map_or(0, |p| p.mainnet);
+        let parts = ["treasury", "edge", "auditor", "insurance"];
+        let sum: u64 = parts.iter().map(|part| value(&alloc::format!("market.fee_{part}_bps"))).sum();
+        assert_eq!(sum, value("market.fee_bps"));
+        assert_eq!(value("share_iaas_ppm") + value("share_paas_ppm") + value("share_saas_ppm"), 1_000_000);
+    }
+}
