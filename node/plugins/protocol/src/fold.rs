@@ -71,6 +71,23 @@ impl Fold {
         self.reset
     }
 
+    /// Everything the fold remembers, for a journal: generation, closed totals, current totals, reset mark.
+    #[must_use]
+    pub const fn parts(&self) -> (u64, &BTreeMap<u32, u64>, &BTreeMap<u32, u64>, bool) {
+        (self.generation, &self.closed, &self.current, self.reset)
+    }
+
+    /// Goes on from [`Self::parts`].
+    #[must_use]
+    pub const fn from_parts(
+        generation: u64,
+        closed: BTreeMap<u32, u64>,
+        current: BTreeMap<u32, u64>,
+        reset: bool,
+    ) -> Self {
+        Self { generation, closed, current, reset }
+    }
+
     /// The generation of the last sample taken.
     #[must_use]
     pub const fn generation(&self) -> u64 {

@@ -66,7 +66,6 @@ proptest! {
     #[test]
     fn an_accepted_id_is_a_plain_directory_name(text in "\\PC{0,40}") {
         if let Ok(id) = WorkloadId::parse(&text) {
-            prop_assert!(!id.as_str().contains(".."), "{}", id);
             prop_assert_eq!(id.directory_name().len(), 32);
         }
     }
