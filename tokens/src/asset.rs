@@ -1,6 +1,7 @@
 //! The asset table in state (ledger.md §1): prefix 03 holds the row and what was issued.
 
 use crate::error::TokensError;
+use alloc::{collections::BTreeMap, string::String};
 use nupeer_primitives::genesis::{AssetRow, AssetStatus};
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
 use nupeer_primitives::{AssetId, record};
@@ -45,4 +46,13 @@ pub fn require_active(work: &Work<'_>, asset: AssetId) -> Result<(), Abort> {
         AssetStatus::Active => Ok(()),
         AssetStatus::WithdrawOnly | AssetStatus::Off => Err(TokensError::AssetOff { asset }.into()),
     }
+}
+
+/// Assets that may exist at once: natives, ada and the governed rows.
+pub const ASSETS_MAX: usize = 64;
+
+/// Every asset's ticker, for texts that people read.
+pub fn tickers(work: &Work<'_>) -> Result<BTreeMap<AssetId, String>, Bug> {
+    let rows = work.scan::<AssetRecord>(&Key::new(0x03), &[], ASSETS_MAX)?;
+    Ok(rows.into_iter().map(|(_, record)| (record.row.id, record.row.ticker)).collect())
 }

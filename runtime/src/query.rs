@@ -1,0 +1,45 @@
+//! Questions that the node asks the state: for consensus (who may lead) and for its API.
+
+use crate::system::{self, Cursor};
+use alloc::vec::Vec;
+use nupeer_primitives::cbor::Bytes;
+use nupeer_primitives::state::{Bug, View, Work};
+use nupeer_primitives::{Epoch, Hash, PoolId};
+use nupeer_tokens::stake;
+
+/// A pool as leader election sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeadingPool {
+    /// The pool.
+    pub id: PoolId,
+    /// Its weight in the leading snapshot.
+    pub weight: u128,
+    /// `H(vrf_vkey)` as registered.
+    pub vrf_hash: Hash,
+    /// Whether it may not lead.
+    pub jailed: bool,
+}
+
+/// The pools that lead in `epoch`. Answered for the state's own epoch and the next one, whose snapshot is already
+/// fixed.
+pub fn leading_pools(view: &dyn View, epoch: Epoch) -> Result<Vec<LeadingPool>, Bug> {
+    let work = Work::new(view);
+    let mut out = Vec::new();
+    for (id, weight) in stake::leading(&work, epoch)? {
+        let pool: stake::Pool = work.expect(&stake::pool_key(&id), "pool of a snapshot")?;
+        out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed });
+    }
+    Ok(out)
+}
+
+/// Where the ledger stands.
+pub fn cursor(view: &dyn View) -> Result<Cursor, Bug> {
+    system::cursor(&Work::new(view))
+}
+
+/// The header state that consensus stored with the last block; `None` at genesis.
+pub fn header_state(view: &dyn View) -> Result<Option<Vec<u8>>, Bug> {
+    let stored: Option<Bytes<{ crate::apply::HEADER_STATE_BYTES_MAX }>> =
+        Work::new(view).get(&system::header_state_key())?;
+    Ok(stored.map(|bytes| bytes.as_slice().to_vec()))
+}
