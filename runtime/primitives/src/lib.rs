@@ -30,11 +30,14 @@ pub mod event;
 pub mod genesis;
 pub mod hash;
 pub mod ids;
+pub mod imt;
 pub mod market;
 pub mod receipt;
 pub mod sign;
+pub mod signing_text;
 pub mod state;
 pub mod tx;
+pub mod witness;
 
 pub use action::Action;
 pub use block::{Block, BlockBody, Header, HeaderBody, McRef, OpCert};
