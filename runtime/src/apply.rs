@@ -170,7 +170,8 @@ impl Room {
 fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
     let cursor = system::cursor(work)?;
     for epoch in cursor.epoch.0..ctx.epoch().0 {
-        stake::take_snapshot(work, Epoch(epoch.saturating_add(1)), &weight_parameters(work)?)?;
+        let parameters = weight_parameters(work)?;
+        stake::take_snapshot(work, Epoch(epoch.saturating_add(1)), &parameters)?;
     }
     market::prologue(work, ctx).map_err(never_refuses)
 }
@@ -215,7 +216,7 @@ fn end(
     let cursor = Cursor { height: ctx.height, slot: ctx.slot, epoch: ctx.epoch(), version: old.version, events };
     work.put(system::cursor_key(), &cursor);
     let (diff, events) = work.finish();
-    let tree = imt::apply(tree, &diff);
+    let tree = imt::apply(tree, &diff).map_err(|error| Bug::Invariant { what: alloc::format!("state tree: {error}") })?;
     let root = tree.root();
     Ok(Applied { diff, tree, root, record: BlockRecord { events, receipts } })
 }

@@ -59,7 +59,8 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     let cursor =
         Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
     work.put(system::cursor_key(), &cursor);
-    stake::take_snapshot(&mut work, Epoch(0), &weight_parameters(&work)?)?;
+    let parameters = weight_parameters(&work)?;
+    stake::take_snapshot(&mut work, Epoch(0), &parameters)?;
     if stake::leading(&work, Epoch(0))?.iter().all(|(_, weight)| *weight == 0) {
         return Err(GenesisError::NoWeight);
     }

@@ -42,7 +42,7 @@ impl Chain {
     }
 
     fn network(&self) -> Network {
-        if self.hrp == AccountId::HRP_MAIN { Network::Mainnet } else { Network::Testnet }
+        if self.hrp == AccountId::HRP_MAIN { Network::Main } else { Network::Test }
     }
 }
 
