@@ -67,10 +67,10 @@ pub enum TreeError {
         length: usize,
     },
     /// Values are never empty.
-    #[error("empty value under a key with prefix {prefix:#04x}")]
+    #[error("empty value under key {key:02x?}")]
     EmptyValue {
-        /// First byte of the key.
-        prefix: u8,
+        /// The key.
+        key: Vec<u8>,
     },
     /// A slot should hold a live leaf, or a free one, and does not.
     #[error("slot {slot} does not hold what the tree says it holds")]

@@ -1,10 +1,10 @@
 //! Diff in, update out; and back again.
 
-use super::leaf::{KEY_BYTES_MAX, Leaf, TreeHead, node_hash};
+use super::leaf::{KEY_BYTES_MAX, Leaf, TreeHead, hash_all, node_hashes};
 use super::{TreeError, TreeView};
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
-use crate::hash::{Hash, blake2b_256};
+use crate::hash::Hash;
 use crate::state::Diff;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -105,11 +105,15 @@ pub fn apply(view: &dyn TreeView, diff: &Diff) -> Result<TreeUpdate, TreeError> 
         used: before.used,
         free_head: before.free_head,
         touched: BTreeMap::new(),
-        passed: Vec::new(),
-        cursor: (Vec::new(), 0),
+        passed: &[],
+        cursor: 0,
     };
-    for (key, value) in diff {
-        batch.change(key, value.as_deref())?;
+    let values: Vec<&[u8]> = diff.values().map(|value| value.as_deref().unwrap_or_default()).collect();
+    for ((key, value), hash) in diff.iter().zip(hash_all(&values)) {
+        if value.as_ref().is_some_and(Vec::is_empty) {
+            return Err(TreeError::EmptyValue { key: key.clone() });
+        }
+        batch.change(key, value.as_ref().map(|_| hash))?;
     }
     let mut after = TreeHead { used: batch.used, free_head: batch.free_head, top: before.top };
     let leaves: Vec<LeafChange> =
@@ -137,64 +141,65 @@ pub fn restore(view: &dyn TreeView, undo: &TreeUndo) -> Result<TreeUpdate, TreeE
     Ok(TreeUpdate { before, after, leaves, nodes })
 }
 
-struct Batch<'v> {
-    view: &'v dyn TreeView,
+struct Batch<'a> {
+    view: &'a dyn TreeView,
     used: u64,
     free_head: u64,
     touched: BTreeMap<u64, LeafChange>,
     /// The greatest key of the diff so far.
-    passed: Vec<u8>,
-    /// The greatest key not above `passed` that is live now, and its slot.
-    cursor: (Vec<u8>, u64),
+    passed: &'a [u8],
+    /// Slot of the greatest key not above `passed` that is live now.
+    cursor: u64,
 }
 
-impl Batch<'_> {
-    fn change(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), TreeError> {
-        let prefix = *key.first().ok_or(TreeError::EmptyKey)?;
+impl<'a> Batch<'a> {
+    fn change(&mut self, key: &'a [u8], value_hash: Option<Hash>) -> Result<(), TreeError> {
+        if key.is_empty() {
+            return Err(TreeError::EmptyKey);
+        }
         if key.len() > KEY_BYTES_MAX {
             return Err(TreeError::KeyTooLong { length: key.len() });
         }
-        if value.is_some_and(<[u8]>::is_empty) {
-            return Err(TreeError::EmptyValue { prefix });
-        }
-        self.cursor = match (self.view.slot_of(key), value.map(blake2b_256)) {
-            (Some(slot), Some(value_hash)) => self.update(key, slot, value_hash)?,
-            (None, Some(value_hash)) => self.insert(key, value_hash)?,
+        self.cursor = match (self.view.slot_of(key), value_hash) {
+            (Some(slot), Some(hash)) => self.update(slot, hash)?,
+            (None, Some(hash)) => self.insert(key, hash)?,
             (Some(slot), None) => self.delete(key, slot)?,
             (None, None) => return Ok(()),
         };
-        self.passed.clear();
-        self.passed.extend_from_slice(key);
+        self.passed = key;
         Ok(())
     }
 
-    fn update(&mut self, key: &[u8], slot: u64, value_hash: Hash) -> Result<(Vec<u8>, u64), TreeError> {
-        let next = self.next_of(slot)?.to_vec();
-        self.write(slot, Leaf::Live { key: key.to_vec(), next, value_hash });
-        Ok((key.to_vec(), slot))
+    fn update(&mut self, slot: u64, hash: Hash) -> Result<u64, TreeError> {
+        match &mut self.at(slot).after {
+            Some(Leaf::Live { value_hash, .. }) => *value_hash = hash,
+            Some(Leaf::Free { .. }) | None => return Err(TreeError::Inconsistent { slot }),
+        }
+        Ok(slot)
     }
 
-    fn insert(&mut self, key: &[u8], value_hash: Hash) -> Result<(Vec<u8>, u64), TreeError> {
+    fn insert(&mut self, key: &[u8], value_hash: Hash) -> Result<u64, TreeError> {
         let slot = self.allocate()?;
-        let (_, predecessor) = self.predecessor(key);
-        let next = self.relink(predecessor, key)?;
-        self.write(slot, Leaf::Live { key: key.to_vec(), next, value_hash });
-        Ok((key.to_vec(), slot))
+        let predecessor = self.predecessor(key);
+        let next = self.relink(predecessor, key.to_vec())?;
+        self.at(slot).after = Some(Leaf::Live { key: key.to_vec(), next, value_hash });
+        Ok(slot)
     }
 
-    fn delete(&mut self, key: &[u8], slot: u64) -> Result<(Vec<u8>, u64), TreeError> {
+    fn delete(&mut self, key: &[u8], slot: u64) -> Result<u64, TreeError> {
         let predecessor = self.predecessor(key);
-        let next = self.next_of(slot)?.to_vec();
-        self.relink(predecessor.1, &next)?;
-        self.write(slot, Leaf::Free { next_free: self.free_head });
+        let next = self.relink(slot, Vec::new())?;
+        self.relink(predecessor, next)?;
+        self.at(slot).after = Some(Leaf::Free { next_free: self.free_head });
         self.free_head = slot;
         Ok(predecessor)
     }
 
-    /// Keys ascend, so what the view says about keys above `passed` still holds; below, the cursor knows better.
-    fn predecessor(&self, key: &[u8]) -> (Vec<u8>, u64) {
-        let stored = self.view.predecessor(key);
-        if stored.0 > self.passed { stored } else { self.cursor.clone() }
+    /// Slot of the greatest live key below `key`. Keys ascend, so what the view says about keys above `passed` still
+    /// holds; below, the cursor knows better.
+    fn predecessor(&self, key: &[u8]) -> u64 {
+        let (stored, slot) = self.view.predecessor(key);
+        if stored.as_slice() > self.passed { slot } else { self.cursor }
     }
 
     fn allocate(&mut self) -> Result<u64, TreeError> {
@@ -212,22 +217,11 @@ impl Batch<'_> {
     }
 
     /// Points a live leaf at another `next` and gives back the old one.
-    fn relink(&mut self, slot: u64, to: &[u8]) -> Result<Vec<u8>, TreeError> {
+    fn relink(&mut self, slot: u64, to: Vec<u8>) -> Result<Vec<u8>, TreeError> {
         match &mut self.at(slot).after {
-            Some(Leaf::Live { next, .. }) => Ok(core::mem::replace(next, to.to_vec())),
+            Some(Leaf::Live { next, .. }) => Ok(core::mem::replace(next, to)),
             Some(Leaf::Free { .. }) | None => Err(TreeError::Inconsistent { slot }),
         }
-    }
-
-    fn next_of(&mut self, slot: u64) -> Result<&[u8], TreeError> {
-        match &self.at(slot).after {
-            Some(Leaf::Live { next, .. }) => Ok(next),
-            Some(Leaf::Free { .. }) | None => Err(TreeError::Inconsistent { slot }),
-        }
-    }
-
-    fn write(&mut self, slot: u64, leaf: Leaf) {
-        self.at(slot).after = Some(leaf);
     }
 
     fn at(&mut self, slot: u64) -> &mut LeafChange {
@@ -250,28 +244,31 @@ fn rehash(
     depth_after: u8,
     top: &mut Hash,
 ) -> Vec<NodeChange> {
-    let mut nodes: Vec<NodeChange> = leaves
-        .iter()
-        .map(|change| NodeChange {
-            level: 0,
-            index: change.slot,
-            hash: change.after.as_ref().map_or(Hash::ZERO, Leaf::hash),
-        })
-        .collect();
+    let preimages: Vec<Vec<u8>> =
+        leaves.iter().map(|change| change.after.as_ref().map(Leaf::preimage).unwrap_or_default()).collect();
+    let mut nodes = Vec::with_capacity(leaves.len().saturating_mul(usize::from(depth_after) + 1));
+    nodes.extend(leaves.iter().zip(hash_all(&preimages)).map(|(change, hash)| NodeChange {
+        level: 0,
+        index: change.slot,
+        hash: if change.after.is_some() { hash } else { Hash::ZERO },
+    }));
     let mut start = 0;
     for level in 0..depth_before.max(depth_after) {
-        let end = nodes.len();
-        while let Some(child) = nodes.get(start).filter(|_| start < end).copied() {
-            let twin = nodes.get(start + 1).filter(|_| start + 1 < end).filter(|node| node.index == child.index ^ 1);
-            start += 1 + usize::from(twin.is_some());
-            let hash = if level >= depth_after {
-                Hash::ZERO
-            } else {
-                let sibling = twin.map_or_else(|| view.node(level, child.index ^ 1), |node| node.hash);
-                if child.index & 1 == 0 { node_hash(&child.hash, &sibling) } else { node_hash(&sibling, &child.hash) }
-            };
-            nodes.push(NodeChange { level: level + 1, index: child.index >> 1, hash });
+        let children = nodes.get(start..).unwrap_or(&[]);
+        start = nodes.len();
+        let mut pairs = Vec::with_capacity(children.len());
+        let mut parents = Vec::with_capacity(children.len());
+        let mut rest = children.iter().peekable();
+        while let Some(child) = rest.next() {
+            let index = child.index;
+            let twin = rest.next_if(|node| node.index == index ^ 1).map(|node| node.hash);
+            let sibling = twin.unwrap_or_else(|| view.node(level, index ^ 1));
+            pairs.push(if index & 1 == 0 { (child.hash, sibling) } else { (sibling, child.hash) });
+            parents.push(index >> 1);
         }
+        let hashes = if level < depth_after { node_hashes(&pairs) } else { alloc::vec![Hash::ZERO; pairs.len()] };
+        let parents = parents.into_iter().zip(hashes);
+        nodes.extend(parents.map(|(index, hash)| NodeChange { level: level + 1, index, hash }));
     }
     if let Some(node) = nodes.iter().rev().find(|node| node.level == depth_after && node.index == 0) {
         *top = node.hash;

@@ -177,7 +177,7 @@ fn diffs_that_no_rule_may_produce_are_refused() {
     let one = |key: Vec<u8>, value: Vec<u8>| apply(&tree, &Diff::from([(key, Some(value))]));
     assert_eq!(one(vec![], vec![1]), Err(TreeError::EmptyKey));
     assert_eq!(one(vec![7; 256], vec![1]), Err(TreeError::KeyTooLong { length: 256 }));
-    assert_eq!(one(vec![7], vec![]), Err(TreeError::EmptyValue { prefix: 7 }));
+    assert_eq!(one(vec![7], vec![]), Err(TreeError::EmptyValue { key: vec![7] }));
     assert!(one(vec![7; 255], vec![1]).is_ok());
 }
 
