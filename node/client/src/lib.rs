@@ -1,1 +1,19 @@
-//! nupeer-client
+//! How programs outside the node talk to the chain: JSON shapes of the node's API, an HTTP client, transaction building,
+//! manifests and sealed bundles.
+//!
+//! # Invariants
+//! - Every number of money is a string of smallest units in JSON, so that no JavaScript client rounds it.
+//! - Shapes refuse unknown fields on the way in and never change the meaning of a field.
+//!
+//! # What it deliberately does not do
+//! No keys: signing is the caller's. State proofs and certificates are checked by the finality issue's code; until then
+//! a client trusts the node it asks, which its user runs.
+
+pub mod api;
+pub mod build;
+pub mod error;
+pub mod genesis_json;
+pub mod http;
+
+pub use error::ClientError;
+pub use http::Client;

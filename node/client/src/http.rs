@@ -1,0 +1,141 @@
+//! HTTP client of the node's API. Answers are bounded; every failure says whose it is.
+
+use crate::api::{
+    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo,
+    ParameterInfo, PoolInfo, PriceDay, ProviderInfo, StateProof, Status, Submitted, TxInfo,
+};
+use crate::error::ClientError;
+use futures::StreamExt;
+use nupeer_primitives::cbor::Cbor;
+use nupeer_primitives::{AccountId, Transaction, TxId};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Client {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// The node at `url`, like `http://127.0.0.1:8090`.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let url = url.trim_end_matches('/').to_string();
+        let built = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build();
+        let http = built.map_err(|e| ClientError::Unreachable { url: url.clone(), why: e.to_string() })?;
+        Ok(Self { url, http })
+    }
+
+    /// Where it asks.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a transaction.
+    pub async fn submit(&self, tx: &Transaction) -> Result<Submitted, ClientError> {
+        let request = self.http.post(format!("{}/v1/txs", self.url)).header("content-type", "application/cbor");
+        self.answer(request.body(tx.to_cbor()), "such transaction").await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, ClientError> {
+        self.answer(self.http.get(format!("{}{path}", self.url)), what).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder, what: &str) -> Result<T, ClientError> {
+        let unreachable = |e: reqwest::Error| ClientError::Unreachable { url: self.url.clone(), why: chain_of(&e) };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            body.extend_from_slice(&chunk.map_err(unreachable)?);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(ClientError::Garbled { why: format!("answer exceeds {ANSWER_BYTES_MAX} bytes") });
+            }
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|e| ClientError::Garbled { why: e.to_string() });
+        }
+        Err(match (status.as_u16(), serde_json::from_slice::<ApiError>(&body)) {
+            (404, _) => ClientError::NotFound { what: what.to_string() },
+            (400..=499, Ok(error)) => ClientError::Refused { name: error.error, detail: error.detail },
+            (status, Ok(error)) => ClientError::Unexpected { status, detail: error.detail },
+            (status, Err(_)) => {
+                ClientError::Unexpected { status, detail: String::from_utf8_lossy(&body).chars().take(200).collect() }
+            }
+        })
+    }
+}
+
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+macro_rules! getters {
+    ($($(#[$meta:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = $path:literal, $what:literal;)*) => {
+        impl Client {$(
+            $(#[$meta])*
+            pub async fn $name(&self, $($arg: $ty),*) -> Result<$out, ClientError> {
+                self.get(&format!($path), &format!($what)).await
+            }
+        )*}
+    };
+}
+
+getters! {
+    /// Where the node stands.
+    status() -> Status = "/v1/status", "status";
+    /// The genesis record, JSON.
+    genesis() -> serde_json::Value = "/v1/genesis", "genesis";
+    /// A block: a height, an id, `tip` or `final`.
+    block(at: &str) -> BlockInfo = "/v1/blocks/{at}", "block {at}";
+    /// A transaction.
+    tx(id: &TxId) -> TxInfo = "/v1/txs/{id}", "transaction {id}";
+    /// An account by its hex id.
+    account(id: &AccountId) -> AccountInfo = "/v1/accounts/{id}", "account {id}";
+    /// The asset table.
+    assets() -> Vec<AssetInfo> = "/v1/assets", "assets";
+    /// All parameters.
+    parameters() -> Vec<ParameterInfo> = "/v1/parameters", "parameters";
+    /// Stake pools.
+    pools() -> Vec<PoolInfo> = "/v1/pools", "pools";
+    /// Markets.
+    instruments() -> Vec<InstrumentInfo> = "/v1/instruments", "instruments";
+    /// A market's orders.
+    book(instrument: u32) -> Book = "/v1/instruments/{instrument}/book", "instrument {instrument}";
+    /// A market's past days.
+    prices(instrument: u32) -> Vec<PriceDay> = "/v1/instruments/{instrument}/prices", "instrument {instrument}";
+    /// A provider.
+    provider(id: &AccountId) -> ProviderInfo = "/v1/providers/{id}", "provider {id}";
+    /// Machines of a provider.
+    hosts_of(id: &AccountId) -> Vec<HostInfo> = "/v1/hosts?provider={id}", "hosts of {id}";
+    /// All machines.
+    hosts() -> Vec<HostInfo> = "/v1/hosts", "hosts";
+    /// A machine.
+    host(id: u32) -> HostInfo = "/v1/hosts/{id}", "host {id}";
+    /// Registered edges.
+    edges() -> Vec<EdgeInfo> = "/v1/edges", "edges";
+    /// Orders of an account.
+    orders_of(id: &AccountId) -> Vec<OrderInfo> = "/v1/orders?owner={id}", "orders of {id}";
+    /// Leases of a tenant.
+    leases_of(id: &AccountId) -> Vec<LeaseInfo> = "/v1/leases?tenant={id}", "leases of {id}";
+    /// Leases on a host, and those it still owes a wipe.
+    leases_on(host: u32) -> Vec<LeaseInfo> = "/v1/leases?host={host}", "leases on host {host}";
+    /// A lease by its hex id.
+    lease(id: &str) -> LeaseInfo = "/v1/leases/{id}", "lease {id}";
+    /// A leaf of the state with its proof.
+    state(key: &str) -> StateProof = "/v1/state/{key}", "state key {key}";
+}
