@@ -11,7 +11,7 @@ import { DRAW_STEPS_MAX, ImageRefused, PIXELS_MAX, decode, draw, encodeBmp, thum
 export const BODY_BYTES_MAX = PIXELS_MAX * 4 + 256;
 
 const SIZE = 128;
-const DEPTH = 32;
+const DEPTH = 24;
 
 const PAGE = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>Thumbnailer</title>
