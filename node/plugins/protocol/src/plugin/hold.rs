@@ -286,6 +286,9 @@ fn make_cgroup<R: Runtime>(dir: &WorkloadDir, spec: &Spec, settings: &Settings) 
         // The engine's own memory and threads come on top of what the tenant bought.
         limits.ram_bytes = limits.ram_bytes.saturating_add(ENGINE_RAM_BYTES);
         limits.pids = 0;
+    } else if limits.pids > 0 {
+        // What the runtime starts between the holder and the workload is in the group, but not the tenant's.
+        limits.pids = limits.pids.saturating_add(GO_BETWEEN_PIDS);
     }
     let device = fs::metadata(dir.path()).map(|meta| {
         let device = std::os::linux::fs::MetadataExt::st_dev(&meta);
@@ -302,6 +305,9 @@ fn make_cgroup<R: Runtime>(dir: &WorkloadDir, spec: &Spec, settings: &Settings) 
 
 /// Memory that a holder which is the workload may use for itself.
 pub const ENGINE_RAM_BYTES: u64 = 96 << 20;
+
+/// Processes that a runtime needs inside the workload's group.
+const GO_BETWEEN_PIDS: u64 = 2;
 
 /// Name of the group of a holder that is not the workload.
 #[must_use]
