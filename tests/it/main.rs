@@ -1,0 +1,6 @@
+//! Checks over the whole house: arrows between crates, tidiness, and what only whole processes can show.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod arrows;
+mod source;
+mod tidy;
