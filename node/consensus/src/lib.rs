@@ -20,13 +20,19 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bodies;
+pub mod crypto;
 pub mod density;
 pub mod effect;
+pub mod forge;
 pub mod forging;
+pub mod header;
 pub mod input;
+pub mod nonce;
 pub mod peers;
 pub mod select;
 pub mod state;
 pub mod step;
 pub mod sync;
 pub mod tree;
+pub mod view;
