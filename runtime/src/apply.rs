@@ -15,8 +15,8 @@ use nupeer_primitives::state::{Abort, Bug, Diff, View, Work};
 use nupeer_primitives::{AccountId, Block, BlockBody, Epoch, Hash, HeaderBody};
 use nupeer_tokens::stake;
 
-/// Most bytes of the header state that consensus hands over.
-pub const HEADER_STATE_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Most bytes of the nonce state that consensus hands over.
+pub const NONCE_BYTES_MAX: usize = 1_024;
 
 /// What a block does to the state.
 #[derive(Clone, Debug)]
@@ -44,17 +44,18 @@ impl BlockContext {
             parent_slot,
             vrf_out: header.vrf.0,
             issuer: header.pool(),
+            opcert_counter: header.opcert.counter,
         }
     }
 }
 
-/// Applies a block whose header is valid. `header_state` is what consensus holds after this header.
+/// Applies a block whose header is valid. `nonce` is the nonce state that consensus holds after this header.
 pub fn apply_block(
     chain: &Chain,
     view: &dyn View,
     tree: &dyn TreeView,
     block: &Block,
-    header_state: &[u8],
+    nonce: &[u8],
 ) -> Result<Applied, InvalidBlock> {
     let header = &block.header.body;
     let encoded = block.body.to_cbor();
@@ -77,7 +78,7 @@ pub fn apply_block(
             Err(Err(bug)) => return Err(bug.into()),
         }
     }
-    let applied = end(work, tree, &ctx, receipts, header_state)?;
+    let applied = end(work, tree, &ctx, receipts, nonce)?;
     if applied.root != header.state_root {
         return Err(InvalidBlock::BadStateRoot { claimed: header.state_root, computed: applied.root });
     }
@@ -105,7 +106,7 @@ pub fn build_block<'c>(
     tree: &dyn TreeView,
     ctx: &BlockContext,
     candidates: impl Iterator<Item = &'c CheckedTx>,
-    header_state: &[u8],
+    nonce: &[u8],
 ) -> Result<Built, Bug> {
     let mut work = Work::new(view);
     prologue(&mut work, ctx)?;
@@ -128,7 +129,7 @@ pub fn build_block<'c>(
             }
         }
     }
-    let applied = end(work, tree, ctx, receipts, header_state)?;
+    let applied = end(work, tree, ctx, receipts, nonce)?;
     Ok(Built { body: BlockBody { txs }, applied, refused })
 }
 
@@ -202,14 +203,14 @@ fn end(
     tree: &dyn TreeView,
     ctx: &BlockContext,
     receipts: Vec<nupeer_primitives::event::TxReceipt>,
-    header_state: &[u8],
+    nonce: &[u8],
 ) -> Result<Applied, Bug> {
     let producer = work.get::<stake::Pool>(&stake::pool_key(&ctx.issuer))?.map(|pool| pool.reward_account);
     let treasury = AccountId::system(nupeer_primitives::ids::SystemAccount::Treasury);
     fee::split_pot(&mut work, &producer.unwrap_or(treasury)).map_err(never_refuses)?;
-    let header_state = Bytes::<HEADER_STATE_BYTES_MAX>::new(header_state.to_vec())
-        .ok_or(Bug::Arithmetic { what: "header state above its limit" })?;
-    work.put(system::header_state_key(), &header_state);
+    let nonce = Bytes::<NONCE_BYTES_MAX>::new(nonce.to_vec()).ok_or(Bug::Arithmetic { what: "nonce state above its limit" })?;
+    work.put(system::nonce_key(), &nonce);
+    work.put(system::opcert_counter_key(&ctx.issuer), &ctx.opcert_counter);
     let old = system::cursor(&work)?;
     let encoded: Vec<Vec<u8>> = work.events().iter().map(Event::to_cbor).collect();
     let events = blake2b_256_of(&[&old.events.0, &merkle_root(encoded.iter().map(Vec::as_slice)).0]);

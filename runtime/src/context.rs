@@ -22,6 +22,8 @@ pub struct BlockContext {
     pub vrf_out: [u8; 64],
     /// Pool that issues it.
     pub issuer: PoolId,
+    /// Counter of its operational certificate.
+    pub opcert_counter: u64,
 }
 
 impl BlockContext {

@@ -3,7 +3,7 @@
 use crate::system::{self, Cursor};
 use alloc::vec::Vec;
 use nupeer_primitives::cbor::Bytes;
-use nupeer_primitives::state::{Bug, View, Work};
+use nupeer_primitives::state::{Bug, Key, View, Work};
 use nupeer_primitives::{Epoch, Hash, PoolId};
 use nupeer_tokens::stake;
 
@@ -37,9 +37,20 @@ pub fn cursor(view: &dyn View) -> Result<Cursor, Bug> {
     system::cursor(&Work::new(view))
 }
 
-/// The header state that consensus stored with the last block; `None` at genesis.
-pub fn header_state(view: &dyn View) -> Result<Option<Vec<u8>>, Bug> {
-    let stored: Option<Bytes<{ crate::apply::HEADER_STATE_BYTES_MAX }>> =
-        Work::new(view).get(&system::header_state_key())?;
+/// The nonce state that consensus stored with the last block; `None` at genesis.
+pub fn nonce(view: &dyn View) -> Result<Option<Vec<u8>>, Bug> {
+    let stored: Option<Bytes<{ crate::apply::NONCE_BYTES_MAX }>> = Work::new(view).get(&system::nonce_key())?;
     Ok(stored.map(|bytes| bytes.as_slice().to_vec()))
+}
+
+/// Highest operational certificate counter of every pool that ever made a block.
+pub fn opcert_counters(view: &dyn View) -> Result<Vec<(PoolId, u64)>, Bug> {
+    let prefix = Key::new(0x00).u8(4);
+    let rows = Work::new(view).scan::<u64>(&prefix, &[], stake::POOLS_MAX)?;
+    rows.into_iter()
+        .map(|(key, counter)| {
+            let id = key.get(2..).and_then(|tail| <[u8; 28]>::try_from(tail).ok());
+            id.map(|id| (PoolId(id), counter)).ok_or(Bug::Corrupt { prefix: 0 })
+        })
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::state::{Bug, Key, Work};
-use nupeer_primitives::{AccountId, Epoch, Hash, Height, Slot, record};
+use nupeer_primitives::{AccountId, Epoch, Hash, Height, PoolId, Slot, record};
 
 /// Whether an account belongs to the protocol.
 #[must_use]
@@ -33,10 +33,16 @@ pub fn cursor_key() -> Key {
     Key::new(0x00).u8(2)
 }
 
-/// Key of the header state (nonces, opcert counters), whose encoding belongs to consensus.
+/// Key of the nonce state, whose encoding belongs to consensus.
 #[must_use]
-pub fn header_state_key() -> Key {
+pub fn nonce_key() -> Key {
     Key::new(0x00).u8(3)
+}
+
+/// Key of the highest operational certificate counter seen of a pool.
+#[must_use]
+pub fn opcert_counter_key(pool: &PoolId) -> Key {
+    Key::new(0x00).u8(4).pool(pool)
 }
 
 /// The cursor.
