@@ -4,3 +4,4 @@
 mod arrows;
 mod source;
 mod tidy;
+mod vectors_give_the_expected_results;
