@@ -59,6 +59,6 @@ proptest! {
         let at = which % cases.len();
         let with = [json!(null), json!(-1), json!(u64::MAX), json!("x"), json!([[]]), json!({})][with].clone();
         spoil(&mut cases[at]["input"], &mut path.into_iter(), &with);
-        run_cases(&cases[at..=at], runner, &BTreeMap::new());
+        let _ = run_cases(&cases[at..=at], runner, &BTreeMap::new());
     }
 }
