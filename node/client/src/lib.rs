@@ -11,9 +11,12 @@
 
 pub mod api;
 pub mod build;
+pub mod bundle;
+pub mod delivery;
 pub mod error;
 pub mod genesis_json;
 pub mod http;
+pub mod manifest;
 
 pub use error::ClientError;
 pub use http::Client;
