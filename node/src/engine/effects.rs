@@ -1,0 +1,178 @@
+//! Carrying out what consensus wants.
+
+use super::executor::{ExecuteError, digest_of};
+use super::{Engine, Outbound};
+use nupeer_consensus::bodies::NO_CARDANO;
+use nupeer_consensus::effect::{Effect, Record, SignReq};
+use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input};
+use nupeer_primitives::{BlockBody, BlockId, Hash, Header, HeaderBody, OpCert, Signature, Slot, VerificationKey};
+use nupeer_runtime::BlockContext;
+use nupeer_runtime::InvalidBlock;
+use nupeer_runtime::validity::CheckedTx;
+use std::sync::Arc;
+
+/// Transactions looked at for one block: more than any body holds.
+const CANDIDATES_MAX: usize = 8_192;
+
+impl Engine {
+    /// One effect; gives the input that answers it, where it is known at once.
+    pub(super) fn carry_out(&mut self, effect: Effect, out: &mut Vec<Outbound>) -> Result<Option<Input>, ExecuteError> {
+        match effect {
+            Effect::Persist(record) => self.persist(record)?,
+            Effect::Gossip(bytes) => out.push(Outbound::Announce(bytes)),
+            Effect::Judge(id, judgement) => out.push(Outbound::Judge(id, judgement)),
+            Effect::Fault(peer, kind, _) => out.push(Outbound::Fault(peer, kind)),
+            Effect::Drop(peer, why) => out.push(Outbound::Drop(peer, why)),
+            Effect::GetHeaders(req, peer, locator) => out.push(Outbound::GetHeaders(req, peer, locator)),
+            Effect::GetBodies(req, peer, ids) => out.push(Outbound::GetBodies(req, peer, ids)),
+            Effect::Verify(job, work) => out.push(Outbound::Verify(job, work)),
+            Effect::Execute { block, parent, body_hash: _ } => return self.execute(block, parent).map(Some),
+            Effect::Switch { rollback_to, apply } => self.switch(rollback_to, apply, out)?,
+            Effect::AskLeader { slot, eta, weight, total } => {
+                let claim = self.agent.as_ref().and_then(|agent| agent.claim(slot, &eta, weight, total));
+                return Ok(Some(Input::LeaderProof { slot, eta, claim: claim.map(Box::new) }));
+            }
+            Effect::Forge { slot, parent, vrf_out } => return self.forge(slot, parent, &vrf_out).map(Some),
+            Effect::Sign(request) => return Ok(Some(self.sign(*request))),
+            Effect::Evidence(bytes) => out.push(Outbound::Evidence(bytes)),
+            Effect::WakeAt { slot, ms } => out.push(Outbound::WakeAt { slot, ms }),
+            Effect::Note(metric) => out.push(Outbound::Note(metric)),
+        }
+        Ok(None)
+    }
+
+    fn persist(&mut self, record: Record) -> Result<(), ExecuteError> {
+        match &record {
+            Record::Header { id, bytes } => {
+                let header = Header::decode(bytes).map_err(|_| ExecuteError::HeaderUnknown(*id))?;
+                self.executor.add_header(*id, header);
+            }
+            Record::Forgotten(ids) => self.executor.forget(ids),
+            Record::Final { .. } | Record::Signed { .. } | Record::Ban(_) => {}
+        }
+        self.executor.storage.persist(&record)?;
+        Ok(())
+    }
+
+    fn execute(&mut self, block: BlockId, parent: BlockId) -> Result<Input, ExecuteError> {
+        let exec = match self.executor.execute(block, parent) {
+            Ok((root, view)) => Exec::Valid { root, view },
+            Err(ExecuteError::Invalid(InvalidBlock::Bug(bug))) => return Err(ExecuteError::Bug(bug)),
+            Err(ExecuteError::Invalid(invalid)) => {
+                tracing::warn!(%block, %invalid, "block refused");
+                Exec::Invalid(rule_of(&invalid))
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(Input::Executed(block, exec))
+    }
+
+    fn switch(&mut self, rollback_to: BlockId, apply: Vec<BlockId>, out: &mut Vec<Outbound>) -> Result<(), ExecuteError> {
+        let reverted = self.executor.switch(rollback_to, &apply)?;
+        self.renew_mempool(&reverted, &apply, out);
+        out.push(Outbound::Moved { reverted, applied: apply });
+        Ok(())
+    }
+
+    /// Transactions of blocks that left wait again; those of blocks that came are gone.
+    fn renew_mempool(&mut self, reverted: &[crate::storage::StoredBlock], applied: &[BlockId], out: &mut Vec<Outbound>) {
+        for stored in reverted {
+            let Ok(body) = BlockBody::decode(&stored.body, usize::MAX) else { continue };
+            for tx in body.txs {
+                if let Ok(checked) = CheckedTx::new(&self.executor.chain, tx) {
+                    self.resubmit(Arc::new(checked), out);
+                }
+            }
+        }
+        for id in applied {
+            for tx in self.executor.txs_of(id) {
+                self.mempool.remove(&tx);
+            }
+        }
+    }
+
+    fn forge(&mut self, slot: u64, parent: BlockId, vrf_out: &[u8; 64]) -> Result<Input, ExecuteError> {
+        let candidates = self.mempool.candidates(CANDIDATES_MAX);
+        let Some(agent) = &self.agent else { return Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent }) };
+        let identity = agent.identity();
+        let (height, parent_slot) = self.executor.point_of(&parent)?;
+        let counter = agent.opcert_counter();
+        let header = draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
+        let chain = self.executor.chain.clone();
+        let ctx = BlockContext::of(&chain, &header, parent_slot);
+        match self.executor.build(&ctx, &header, candidates.iter().map(Arc::as_ref)) {
+            Ok(built) => {
+                for (id, why) in &built.refused {
+                    tracing::debug!(tx = %id, %why, "transaction left the mempool");
+                    self.mempool.remove(id);
+                }
+                let (size, hash) = digest_of(&built.body);
+                self.executor.bodies.insert(built.body);
+                let body = BodyDigest { size, hash: Some(hash) };
+                Ok(Input::Forged { slot, parent, body, root: built.applied.root })
+            }
+            Err(ExecuteError::StateUnknown(_)) => Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent }),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn sign(&mut self, request: SignReq) -> Input {
+        let SignReq { slot, id, header } = request;
+        let signature = self.agent.as_mut().and_then(|agent| match agent.sign(*header) {
+            Ok(signature) => Some(Box::new(signature)),
+            Err(error) => {
+                tracing::error!(slot, block = %id, %error, "not signed");
+                None
+            }
+        });
+        Input::Signed { slot, id, signature }
+    }
+
+    /// Stores bodies that a peer sent, and says what they are.
+    pub(super) fn take_bodies(&mut self, ids: &[BlockId], bodies: Vec<Option<Vec<u8>>>) -> Vec<Option<BodyDigest>> {
+        let mut digests = Vec::with_capacity(ids.len());
+        for bytes in bodies.into_iter().take(ids.len()) {
+            digests.push(bytes.map(|bytes| {
+                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let hash = BlockBody::decode(&bytes, usize::MAX).ok().map(|body| self.executor.bodies.insert(body).0);
+                BodyDigest { size, hash }
+            }));
+        }
+        digests
+    }
+}
+
+/// The header as far as the ledger looks at it before its body exists.
+fn draft(
+    issuer: VerificationKey,
+    vrf_key: [u8; 32],
+    slot: u64,
+    parent: BlockId,
+    vrf_out: &[u8; 64],
+    counter: u64,
+    height: u64,
+) -> HeaderBody {
+    HeaderBody {
+        height: nupeer_primitives::Height(height),
+        slot: Slot(slot),
+        parent,
+        issuer,
+        vrf_key,
+        vrf: (*vrf_out, [0; 80]),
+        body_size: 0,
+        body_hash: Hash::ZERO,
+        opcert: OpCert { hot_key: [0; 32], counter, start: 0, sigma: Signature([0; 64]) },
+        version: (0, 0),
+        mc: NO_CARDANO,
+        z: None,
+        state_root: Hash::ZERO,
+    }
+}
+
+fn rule_of(invalid: &InvalidBlock) -> BlockRule {
+    match invalid {
+        InvalidBlock::BadStateRoot { .. } => BlockRule::BadStateRoot,
+        InvalidBlock::Malformed { error, .. } => BlockRule::Ledger(error.code()),
+        InvalidBlock::BodyMismatch { .. } | InvalidBlock::Rejected { .. } | InvalidBlock::Bug(_) => BlockRule::Ledger(u16::MAX),
+    }
+}
