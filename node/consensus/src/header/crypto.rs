@@ -51,6 +51,12 @@ impl CryptoJob {
         Self { claims, messages, entitlement, eta, leader }
     }
 
+    /// The same job for signatures over other bytes: for headers of another chain's layout.
+    #[must_use]
+    pub fn with_messages(self, messages: Messages) -> Self {
+        Self { messages, ..self }
+    }
+
     /// Rules 16, 17, 18, 19 in this order. Pure; may run on any thread.
     pub fn run(&self) -> Result<(), HeaderError> {
         let Claims { slot, issuer, vrf_key, vrf_out, vrf_proof, opcert: cert, kes_signature } = &self.claims;

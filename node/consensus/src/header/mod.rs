@@ -25,7 +25,7 @@ pub use cardano::CardanoClock;
 pub use crypto::{CryptoJob, Messages};
 pub use error::HeaderError;
 pub use form::{VERSION_MAJOR_MAX, decode};
-pub use issuer::{Claims, KesRules, entitled};
+pub use issuer::{Claims, Entitlement, KesRules, entitled};
 pub use place::{Clock, Fork, Parent, place};
 
 use crate::crypto::leader::LeaderCheck;
