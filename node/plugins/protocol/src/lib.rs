@@ -11,6 +11,7 @@
 //!
 //! Not here: chain keys, manifests, receipts, prices. A plugin is not believed about money.
 
+pub mod cgroup;
 pub mod descriptor;
 pub mod fold;
 pub mod handshake;

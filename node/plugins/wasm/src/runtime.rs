@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use nupeer_plugin_protocol::cgroup::Layout;
 use nupeer_plugin_protocol::limits::{RPP_VERSION, WASM_COMPONENT_BYTES_MAX};
 use nupeer_plugin_protocol::plugin::Runtime;
-use nupeer_plugin_protocol::plugin::cgroup::Layout;
 use nupeer_plugin_protocol::plugin::hold::{Ending, Held};
 use nupeer_plugin_protocol::plugin::workload::WorkloadDir;
 use nupeer_plugin_protocol::proto::hold::v1::Settings;

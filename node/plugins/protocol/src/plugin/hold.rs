@@ -24,11 +24,11 @@ use anyhow::Context as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use super::cgroup::{Cgroup, HOLDER_SUFFIX, Layout};
 use super::events::EventLog;
 use super::ring::LogRing;
 use super::workload::{StateDir, WorkloadDir};
 use super::{Runtime, boot_id, control, health, wall_ms};
+use crate::cgroup::{Cgroup, HOLDER_SUFFIX, Layout};
 use crate::proto::hold::v1::hold_request::Ask;
 use crate::proto::hold::v1::{Exit, HoldRequest, HoldResponse, Settings};
 use crate::uds::ShortPath;

@@ -14,12 +14,12 @@ use blake2::digest::Digest as _;
 use blake2::digest::consts::U32;
 use tokio::sync::mpsc;
 
-use super::cgroup::Cgroup;
 use super::events::EventLog;
 use super::hold::holder_group;
 use super::observe::{LOST_CODE, Observed, observe};
 use super::workload::{StateDir, WorkloadDir, make_private_directory};
 use super::{Runtime, control, destroyed, wall_ms, wipe};
+use crate::cgroup::{Cgroup, Layout};
 use crate::limits::{GRACE_MS_MAX, WORKLOADS_MAX};
 use crate::proto::hold::v1::hold_request::Ask;
 use crate::proto::hold::v1::{Destroyed, Exit, HoldRequest, Settings, StopAsk};
@@ -430,7 +430,7 @@ async fn sweep(dir: &WorkloadDir) -> Result<(), Refusal> {
     let settings = dir.settings().ok().flatten().unwrap_or_default();
     let (name, beside, recorded) = (dir.name(), holder_group(dir), group_of(dir));
     let swept = tokio::task::spawn_blocking(move || {
-        let Ok(layout) = super::cgroup::Layout::detect() else { return };
+        let Ok(layout) = Layout::detect() else { return };
         // The handle knows where an earlier plugin put the group; without a handle it is where ours would be.
         let neighbour = recorded.as_ref().map(Cgroup::of_holder);
         let expected = [name, beside].map(|name| Cgroup::existing(&layout, &settings.cgroup, &name));

@@ -20,7 +20,6 @@
 //!
 //! Invariants: at most one live holder per D; `generation` only rises; D goes away by Destroy and nothing else.
 
-pub mod cgroup;
 pub mod cli;
 mod control;
 pub mod destroyed;

@@ -313,6 +313,7 @@ impl Cgroup {
     }
 
     /// Kills every process in the group and waits until none is left, at most `patience`. True when empty.
+    #[cfg(feature = "plugin")]
     #[must_use]
     pub fn kill(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
@@ -365,7 +366,9 @@ impl Cgroup {
         groups.filter(|groups| groups.values().all(|path| path.is_absolute())).map(Self::V1)
     }
 
-    fn directories(&self) -> Vec<&Path> {
+    /// The group's directory in each hierarchy.
+    #[must_use]
+    pub fn directories(&self) -> Vec<&Path> {
         match self {
             Self::V2(path) => vec![path],
             Self::V1(groups) => groups.values().map(PathBuf::as_path).collect(),
