@@ -96,7 +96,7 @@ impl Fixed {
         if n == 0 {
             return Self::one();
         }
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let half = self.power(n / 2);
             half.times(&half)
         } else {

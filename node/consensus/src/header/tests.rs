@@ -79,6 +79,8 @@ impl World {
     }
 }
 
+type Spoil = fn(&mut World);
+
 /// Breaks one thing, signs, judges: rule number of the verdict, 0 if valid.
 fn check(rule: u8, fault: bool, spoil: impl Fn(&mut World)) -> HeaderError {
     let mut world = world();
@@ -232,7 +234,7 @@ fn rules_16_to_19_cryptography() {
 
 #[test]
 fn the_first_broken_rule_in_table_order_is_reported() {
-    let spoil: [(u8, fn(&mut World)); 12] = [
+    let spoil: [(u8, Spoil); 12] = [
         (4, |w| w.body.height = Height(11)),
         (5, |w| w.parent.slot = Some(Slot(999))),
         (6, |w| w.clock.now_ms = 0),

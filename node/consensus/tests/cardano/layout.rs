@@ -31,12 +31,35 @@ fn array(d: &mut Decoder<'_>, len: u64) -> Option<()> {
     (d.array().ok()?? == len).then_some(())
 }
 
-/// `None` when the bytes are no Praos header (Babbage and later).
+fn vrf_cert(d: &mut Decoder<'_>) -> Option<([u8; 64], [u8; 80])> {
+    array(d, 2)?;
+    Some((fixed(d)?, fixed(d)?))
+}
+
+/// The layout of a header's body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Era {
+    /// Shelley to Alonzo: 15 fields, the certificate spread out, one proof for the nonce and one for the leader.
+    Transitional,
+    /// Babbage and later: 10 fields.
+    Praos,
+}
+
+/// A header of Babbage or later; `None` for anything else.
 pub fn decode(bytes: &[u8]) -> Option<Praos> {
+    decode_any(bytes).filter(|(era, _)| *era == Era::Praos).map(|(_, praos)| praos)
+}
+
+/// A header of Shelley or later.
+pub fn decode_any(bytes: &[u8]) -> Option<(Era, Praos)> {
     let mut d = Decoder::new(bytes);
     array(&mut d, 2)?;
     let begin = d.position();
-    array(&mut d, 10)?;
+    let era = match d.array().ok()?? {
+        15 => Era::Transitional,
+        10 => Era::Praos,
+        _ => return None,
+    };
     let height = Height(d.u64().ok()?);
     let slot = Slot(d.u64().ok()?);
     let parent = if d.datatype().ok()? == minicbor::data::Type::Null {
@@ -47,14 +70,20 @@ pub fn decode(bytes: &[u8]) -> Option<Praos> {
     };
     let issuer = VerificationKey(fixed(&mut d)?);
     let vrf_key = fixed(&mut d)?;
-    array(&mut d, 2)?;
-    let vrf = (fixed(&mut d)?, fixed(&mut d)?);
+    if era == Era::Transitional {
+        vrf_cert(&mut d)?;
+    }
+    let vrf = vrf_cert(&mut d)?;
     let body_size = d.u32().ok()?;
     let body_hash = Hash(fixed(&mut d)?);
-    array(&mut d, 4)?;
+    if era == Era::Praos {
+        array(&mut d, 4)?;
+    }
     let (hot_key, counter, start) = (fixed(&mut d)?, d.u64().ok()?, d.u64().ok()?);
     let opcert = OpCert { hot_key, counter, start, sigma: Signature(fixed(&mut d)?) };
-    d.skip().ok()?;
+    for _ in 0..if era == Era::Praos { 1 } else { 2 } {
+        d.skip().ok()?;
+    }
     let messages = Messages {
         opcert: [&hot_key[..], &counter.to_be_bytes(), &start.to_be_bytes()].concat(),
         header: bytes.get(begin..d.position())?.to_vec(),
@@ -65,7 +94,18 @@ pub fn decode(bytes: &[u8]) -> Option<Praos> {
         height, slot, parent, issuer, vrf_key, vrf, body_size, body_hash, opcert, mc,
         version: VERSION, z: None, state_root: Hash::ZERO,
     };
-    Some(Praos { header: Header { body, kes_signature }, messages, hash: blake2b_256(bytes) })
+    Some((era, Praos { header: Header { body, kes_signature }, messages, hash: blake2b_256(bytes) }))
+}
+
+/// The header inside a block `[era, [header, ...]]`.
+pub fn header_of_block(bytes: &[u8]) -> Option<&[u8]> {
+    let mut d = Decoder::new(bytes);
+    array(&mut d, 2)?;
+    d.u8().ok()?;
+    d.array().ok()?;
+    let begin = d.position();
+    d.skip().ok()?;
+    bytes.get(begin..d.position())
 }
 
 /// What a Cardano vector says about the chain around a header.

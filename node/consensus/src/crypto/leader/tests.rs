@@ -63,9 +63,9 @@ fn to_be(value: &UBig) -> [u8; 32] {
     out
 }
 
-/// How many cases: 500, or `NUPEER_LEADER_CASES`.
+/// How many cases: 10,000 (a second), or `NUPEER_LEADER_CASES`.
 fn cases() -> u32 {
-    std::env::var("NUPEER_LEADER_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+    std::env::var("NUPEER_LEADER_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000)
 }
 
 proptest! {
