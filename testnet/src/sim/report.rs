@@ -1,0 +1,45 @@
+//! What a run saw.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The outcome of one seed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Nodes of the run.
+    pub nodes: usize,
+    /// Slots of the run.
+    pub slots: u64,
+    /// Hash of the whole history: the same seed gives the same hash.
+    pub hash: String,
+    /// Greatest height reached.
+    pub height: u64,
+    /// Greatest final height.
+    pub final_height: u64,
+    /// Transactions included.
+    pub txs: u64,
+    /// How often each fault and event happened.
+    pub counters: BTreeMap<String, u64>,
+    /// Broken promises; none in a good run.
+    pub violations: Vec<String>,
+    /// The command that replays this run.
+    pub replay: String,
+}
+
+impl Report {
+    /// Fault kinds that a run of seeds must all have seen.
+    pub const FAULTS: [&'static str; 13] = [
+        "lost", "delayed", "reordered", "duplicated", "partitions", "partitioned", "crash_before_write",
+        "crash_after_write", "disk_full", "clock_skewed", "equivocated", "withheld", "junk",
+    ];
+
+    /// Adds the counters of another run.
+    pub fn add(totals: &mut BTreeMap<String, u64>, report: &Self) {
+        for (name, count) in &report.counters {
+            let total = totals.entry(name.clone()).or_default();
+            *total = total.saturating_add(*count);
+        }
+    }
+}
