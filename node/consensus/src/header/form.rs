@@ -4,16 +4,16 @@ use super::HeaderError;
 use crate::view::LedgerView;
 use nupeer_primitives::{Cbor, Header, HeaderBody};
 
-/// Newest major protocol version that this code knows.
-pub const VERSION_MAJOR_MAX: u16 = 1;
+/// Newest protocol version that this code knows; what a new network starts with.
+pub const VERSION: (u16, u16) = (1, 0);
 
 /// Rules 1 and 2: at most `header_max` bytes, canonical, of a version that this node knows.
 pub fn decode(bytes: &[u8], header_max: u32) -> Result<Header, HeaderError> {
     let max = usize::try_from(header_max).unwrap_or(usize::MAX).min(nupeer_primitives::block::HEADER_BYTES_MAX);
     let header = Header::from_cbor(bytes, max)?;
     let (major, _) = header.body.version;
-    if major > VERSION_MAJOR_MAX {
-        return Err(HeaderError::NodeTooOld { header: major, known: VERSION_MAJOR_MAX });
+    if major > VERSION.0 {
+        return Err(HeaderError::NodeTooOld { header: major, known: VERSION.0 });
     }
     Ok(header)
 }

@@ -24,7 +24,7 @@ mod place;
 pub use cardano::CardanoClock;
 pub use crypto::{CryptoJob, Messages};
 pub use error::HeaderError;
-pub use form::{VERSION_MAJOR_MAX, decode};
+pub use form::{VERSION, decode};
 pub use issuer::{Claims, Entitlement, KesRules, entitled};
 pub use place::{Clock, Fork, Parent, place};
 

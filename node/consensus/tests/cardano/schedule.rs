@@ -4,7 +4,7 @@
 use crate::data;
 use crate::layout::{Praos, World, decode};
 use nupeer_consensus::crypto::leader::Sigma;
-use nupeer_consensus::crypto::{kes, vrf};
+use nupeer_consensus::crypto::{kes, opcert, vrf};
 use nupeer_consensus::forge::prove_leader;
 use nupeer_consensus::header::{HeaderError, Parent};
 use nupeer_primitives::{BlockId, Hash, Height, McRef, PoolId, Slot};
@@ -62,6 +62,8 @@ fn all_48_headers_are_valid() {
         assert_eq!(world.judge(&rules, praos, &parent, counter), Ok(()), "slot {}", body.slot);
         let old = HeaderError::CounterOld { counter, seen: counter + 1 };
         assert_eq!(world.judge(&rules, praos, &parent, counter + 1), Err(old));
+        // A certificate of Cardano means nothing on this chain.
+        assert!(!opcert::verify(&body.issuer, &body.opcert, &body.opcert.digest(&rules.genesis).0));
         let id = BlockId(hash.0);
         known.insert(id, Parent { id, height: body.height, slot: Some(body.slot), mc: MC });
     }
