@@ -1,12 +1,11 @@
 //! Everything that consensus can want (consensus.md §11). The driver carries effects out in order.
 
-use crate::header::CryptoJob;
-use crate::header::HeaderError;
-use crate::input::{Ban, Job, MsgId, Peer, Point, Req};
+use crate::header::{CryptoJob, HeaderError};
+use crate::input::{Ban, BlockRule, Job, MsgId, Peer, Point, Req};
 use crate::nonce::Nonce;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Hash, HeaderBody, PoolId, Slot};
+use nupeer_primitives::{BlockId, Hash, HeaderBody, McRef, PoolId, Slot};
 
 /// What must be durable before any later effect is carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +23,8 @@ pub enum Record {
     Final {
         /// The block.
         point: Point,
+        /// Its Cardano reference.
+        mc: McRef,
         /// Nonce state after it.
         nonce: Box<Nonce>,
         /// Who issued it.
@@ -64,8 +65,6 @@ pub enum FaultKind {
     BodyMismatch,
     /// A third header of one issuer for one slot.
     TooManyHeaders,
-    /// More items than were asked for, or headers that do not follow one another.
-    Unasked,
 }
 
 /// Why a connection ends without blame.
@@ -106,7 +105,7 @@ pub enum Metric {
     /// A header was refused by this rule.
     HeaderRefused(HeaderError),
     /// A block was refused by this rule.
-    BlockRefused(BlockId),
+    BlockRefused(BlockId, BlockRule),
     /// We lead this slot.
     Leader(u64),
     /// Our block is signed.

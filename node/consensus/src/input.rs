@@ -9,7 +9,7 @@ use crate::view::LedgerView;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Cbor, Hash, Height, McRef, OpCert, PoolId, Slot};
+use nupeer_primitives::{BlockId, Hash, Height, McRef, OpCert, PoolId, Slot};
 
 /// An authenticated peer: `H` of its libp2p peer id, so that a ban outlives the connection and a restart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
