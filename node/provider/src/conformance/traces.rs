@@ -42,7 +42,8 @@ pub async fn run(bench: &mut Bench, steps: &mut Steps, cycles: u32) -> anyhow::R
 
     plugin.destroy(ID, 1, Wipe::Discard).await?;
     let gone = traces(bench.state_dir())?;
-    let of_workload = |path: &&PathBuf| path.starts_with(bench.state_dir().join("w"));
+    let workloads = bench.state_dir().join("w");
+    let of_workload = |path: &&PathBuf| path.starts_with(&workloads) && **path != workloads;
     let left: Vec<&PathBuf> = gone.files.iter().filter(of_workload).collect();
     ensure!(left.is_empty(), "after Destroy there are files: {left:?}");
     steps.done("Destroy: no file of the workload");

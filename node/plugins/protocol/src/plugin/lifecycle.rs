@@ -85,6 +85,7 @@ impl<R: Runtime> Lifecycle<R> {
         }
         dir.create().map_err(|e| disk("workload directory", &e))?;
         let _lock = dir.lock().await?;
+        refuse_wiping(&dir)?;
         let digest = spec.artifact.as_ref().map(|artifact| artifact.digest.clone()).unwrap_or_default();
         let tell = |stage: PrepareStage, done: u64, total: u64| {
             let step = PrepareProgress { stage: stage.into(), done, total, digest: digest.clone() };
@@ -142,6 +143,7 @@ impl<R: Runtime> Lifecycle<R> {
             Reason::NotFound => not_prepared(id),
             _ => fault,
         })?;
+        refuse_wiping(&dir)?;
         let spec = dir.spec().map_err(|e| Refusal::internal("spec", e))?.ok_or_else(|| not_prepared(id))?;
         if let Some(epoch) = epoch
             && epoch != spec.lease_epoch
@@ -151,13 +153,17 @@ impl<R: Runtime> Lifecycle<R> {
         if let Observed::Running(up) = observe(&dir).await {
             return Ok(up.1);
         }
-        let before = dir.generation().map_err(|e| Refusal::internal("generation", e))?;
-        if !dir.is_held().map_err(|e| Refusal::internal("holder", e))? {
+        let now = dir.generation().map_err(|e| Refusal::internal("generation", e))?;
+        // A holder that an earlier Start left on its way up is as good as one of ours.
+        let wanted = if dir.is_held().map_err(|e| Refusal::internal("holder", e))? {
+            now.max(1)
+        } else {
             sweep(&dir).await?;
             dir.set_settings(&self.settings).map_err(|e| disk("settings", &e))?;
             launch(&dir)?;
-        }
-        await_handle(&dir, before).await
+            now.saturating_add(1)
+        };
+        await_handle(&dir, wanted).await
     }
 
     /// Ends the workload; its volumes stay.
@@ -170,6 +176,7 @@ impl<R: Runtime> Lifecycle<R> {
     ) -> Result<StopResponse, Refusal> {
         let dir = self.state.workload(id);
         let _lock = dir.lock().await?;
+        refuse_wiping(&dir)?;
         self.refuse_stale(&dir, epoch)?;
         let exit = end(&dir, signal, grace_ms).await?;
         sweep(&dir).await?;
@@ -198,21 +205,51 @@ impl<R: Runtime> Lifecycle<R> {
             };
         }
         let lock = dir.lock().await?;
-        self.refuse_stale(&dir, epoch)?;
-        let prepared = dir.spec().map_err(|e| Refusal::internal("spec", e))?;
-        end(&dir, 9, 0).await?;
-        sweep(&dir).await?;
-        let lease_epoch = prepared.map_or(0, |spec| spec.lease_epoch);
-        let started_ms = wall_ms();
+        // Once wiping began the other files say nothing any more; the marker says what they did.
+        let marker = dir.wiping().map_err(|e| Refusal::internal("wiping", e))?;
+        let begun = match marker {
+            Some(begun) => begun,
+            None => self.begin_wiping(&dir, id, epoch).await?,
+        };
+        let started_ms = begun.report.as_ref().map_or(0, |report| report.started_ms);
         let path = dir.path().to_owned();
         let wiped = tokio::task::spawn_blocking(move || wipe::overwrite_workload(&path, method)).await;
         let volumes = wiped.map_err(|e| Refusal::internal("wiping", e))?.map_err(|e| disk("wiping", &e))?;
         let report = DestroyResponse { volumes, started_ms, ended_ms: wall_ms() };
-        let record = Destroyed { id: id.as_str().to_owned(), lease_epoch, report: Some(report.clone()) };
+        let record = Destroyed { report: Some(report.clone()), ..begun };
         destroyed::add(&self.state, record).map_err(|e| disk("destroyed", &e))?;
-        fs::remove_dir_all(dir.path()).map_err(|e| disk("removing", &e))?;
+        // Out of the way in one step: a removal cut short must not look like a workload.
+        let gone = self.state.gone(id);
+        fs::rename(dir.path(), &gone).map_err(|e| disk("removing", &e))?;
+        fs::remove_dir_all(&gone).map_err(|e| disk("removing", &e))?;
         drop(lock);
         Ok(report)
+    }
+
+    /// Ends the workload for good and marks its directory, so that a Destroy cut short is known as one.
+    async fn begin_wiping(
+        &self,
+        dir: &WorkloadDir,
+        id: &WorkloadId,
+        epoch: Option<u64>,
+    ) -> Result<Destroyed, Refusal> {
+        self.refuse_stale(dir, epoch)?;
+        let prepared = dir.spec().map_err(|e| Refusal::internal("spec", e))?;
+        end(dir, 9, 0).await?;
+        sweep(dir).await?;
+        let begun = Destroyed {
+            id: id.as_str().to_owned(),
+            lease_epoch: prepared.map_or(0, |spec| spec.lease_epoch),
+            report: Some(DestroyResponse { started_ms: wall_ms(), ..DestroyResponse::default() }),
+        };
+        if dir.set_wiping(&begun).is_err() {
+            // A full disk must not keep a Destroy from making room; these are ours, not the tenant's.
+            for name in ["artifact", "log.0", "log.1"] {
+                let _ = fs::remove_file(dir.join(name));
+            }
+            dir.set_wiping(&begun).map_err(|e| disk("wiping", &e))?;
+        }
+        Ok(begun)
     }
 
     /// An epoch below the prepared one is refused; a higher one is how a failed host learns that it was replaced.
@@ -252,6 +289,15 @@ impl<R: Runtime> Lifecycle<R> {
 
 fn lost(generation: u64) -> Exit {
     Exit { generation, code: LOST_CODE, forced: true, text: "holder lost".to_owned(), wall_ms: wall_ms() }
+}
+
+/// A workload whose wiping began can only be destroyed.
+fn refuse_wiping(dir: &WorkloadDir) -> Result<(), Refusal> {
+    match dir.wiping() {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(Refusal::new(Reason::AlreadyExists, "a Destroy was cut short; repeat it first")),
+        Err(error) => Err(Refusal::internal("wiping", error)),
+    }
 }
 
 fn not_prepared(id: &WorkloadId) -> Refusal {
@@ -332,11 +378,11 @@ fn launch(dir: &WorkloadDir) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::Internal, format!("the holder could not be started: {status}")))
 }
 
-async fn await_handle(dir: &WorkloadDir, before: u64) -> Result<Handle, Refusal> {
+async fn await_handle(dir: &WorkloadDir, wanted: u64) -> Result<Handle, Refusal> {
     let deadline = Instant::now() + START_WITHIN;
     loop {
         let generation = dir.generation().map_err(|e| Refusal::internal("generation", e))?;
-        if generation > before {
+        if generation >= wanted {
             match observe(dir).await {
                 Observed::Running(up) => return Ok(up.1),
                 Observed::Exited(exit) => {

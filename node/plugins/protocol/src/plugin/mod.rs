@@ -16,6 +16,7 @@
 //!     exit                    written by the holder at the end, by the plugin for a holder that was lost
 //!     log.0 log.1             ring of 16 MiB
 //!     volumes/<name> scratch  the tenant's bytes
+//!     wiping                  a Destroy began: from here on no other file is believed
 //! ```
 //!
 //! Invariants: at most one live holder per D; `generation` only rises; D goes away by Destroy and nothing else.

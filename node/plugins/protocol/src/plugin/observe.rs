@@ -17,7 +17,7 @@ pub const LOST_CODE: i32 = 137;
 /// A workload as observed.
 #[derive(Debug, Clone)]
 pub enum Observed {
-    /// No such directory, or a Prepare that never finished.
+    /// No such directory, a Prepare that never finished, or a Destroy that began.
     Absent,
     /// Prepared, never started.
     Prepared,
@@ -70,7 +70,7 @@ enum Files {
 }
 
 fn observe_files(dir: &WorkloadDir) -> io::Result<Files> {
-    if !dir.path().try_exists()? || dir.spec()?.is_none() {
+    if !dir.path().try_exists()? || dir.wiping()?.is_some() || dir.spec()?.is_none() {
         return Ok(Files::Settled(Observed::Absent));
     }
     if dir.is_held()? {

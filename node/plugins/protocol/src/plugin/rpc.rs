@@ -128,6 +128,7 @@ impl<R: Runtime> Plugin for Rpc<R> {
         let open = |path: &str| super::workload::make_private_directory(Path::new(path));
         open(&cache_dir).map_err(|e| Refusal::internal("cache_dir", e))?;
         let state = StateDir::open(Path::new(&state_dir)).map_err(|e| Refusal::internal("state_dir", e))?;
+        state.clear_gone().map_err(|e| Refusal::internal("state_dir", e))?;
         let settings = Settings {
             config_json: json,
             state_dir: state.path().to_string_lossy().into_owned(),

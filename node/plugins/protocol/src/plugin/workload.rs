@@ -12,13 +12,17 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
-use crate::proto::hold::v1::{Exit, Settings};
+use crate::proto::hold::v1::{Destroyed, Exit, Settings};
 use crate::reason::{Reason, Refusal};
 use crate::spec::WorkloadId;
 use crate::v1::{Handle, Sample, Spec};
 
 /// Largest of the small files.
 const FILE_BYTES_MAX: u64 = 8 << 20;
+/// Marks a directory whose wiping began; the one file that wiping leaves as it is.
+pub const WIPING: &str = "wiping";
+/// Names of directories that are being removed.
+const GONE_PREFIX: &str = ".gone-";
 /// How long a call waits for another one on the same workload.
 const LOCK_WAIT: Duration = Duration::from_secs(25);
 
@@ -63,6 +67,26 @@ impl StateDir {
         WorkloadDir { path: self.root.join("w").join(id.directory_name()) }
     }
 
+    /// Where D goes in one step before its files are removed one by one.
+    #[must_use]
+    pub fn gone(&self, id: &WorkloadId) -> PathBuf {
+        self.root.join("w").join(format!("{GONE_PREFIX}{}", id.directory_name()))
+    }
+
+    /// Finishes removals that were cut short.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn clear_gone(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.root.join("w"))? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(GONE_PREFIX) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// All workloads that were prepared.
     ///
     /// # Errors
@@ -70,10 +94,16 @@ impl StateDir {
     pub fn workloads(&self) -> io::Result<Vec<(WorkloadId, WorkloadDir)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.root.join("w"))? {
-            let dir = WorkloadDir { path: entry?.path() };
-            if let Ok(Some(spec)) = dir.spec()
-                && let Ok(id) = WorkloadId::parse(&spec.id)
-            {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(GONE_PREFIX) {
+                continue;
+            }
+            let dir = WorkloadDir { path: entry.path() };
+            let named = match dir.wiping() {
+                Ok(Some(begun)) => Some(begun.id),
+                Ok(None) | Err(_) => dir.spec().ok().flatten().map(|spec| spec.id),
+            };
+            if let Some(Ok(id)) = named.map(|id| WorkloadId::parse(&id)) {
                 found.push((id, dir));
             }
         }
@@ -293,6 +323,22 @@ impl WorkloadDir {
     /// I/O.
     pub fn set_counters(&self, sample: &Sample) -> io::Result<()> {
         write_replacing(&self.join("counters"), &sample.encode_to_vec(), false)
+    }
+
+    /// What a Destroy that began here is about.
+    ///
+    /// # Errors
+    /// I/O or undecodable bytes.
+    pub fn wiping(&self) -> io::Result<Option<Destroyed>> {
+        self.read(WIPING)
+    }
+
+    /// Marks that wiping begins; from here on no other file is believed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn set_wiping(&self, begun: &Destroyed) -> io::Result<()> {
+        write_synced(&self.join(WIPING), &begun.encode_to_vec())
     }
 
     fn read<M: Message + Default>(&self, name: &str) -> io::Result<Option<M>> {
