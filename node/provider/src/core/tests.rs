@@ -1,0 +1,708 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+//! Two kinds: stories, and seeded random histories against a little world of one machine and a chain with forks.
+use super::*;
+use crate::keys::SessionKey;
+use crate::ports::{Applied, ChainRules, ChainView, HeadRef, HostView, LeaseState, LeaseView, MeterTerm};
+use nupeer_primitives::market::Family;
+use nupeer_primitives::{Amount, BlockId, GenesisHash, Height, InstrumentId};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
+const US: HostId = HostId(5);
+const RULES: ChainRules = ChainRules {
+    depth_final: 12,
+    round_blocks: 3,
+    receipt_every_ms: 5_000,
+    max_unacked_ms: 15_000,
+    settle_every_ms: 30_000,
+    settle_ms: 20_000,
+    stop_ms: 5_000,
+    provision_ms: 60_000,
+    skew_ms: 5_000,
+};
+const LEASE: LeaseId = LeaseId([1; 32]);
+
+fn tenant_key() -> SessionKey {
+    SessionKey::from_seed(&[11; 32])
+}
+fn session_key() -> SessionKey {
+    SessionKey::from_seed(&[12; 32])
+}
+fn edge_key() -> SessionKey {
+    SessionKey::from_seed(&[13; 32])
+}
+
+fn lease(state: LeaseState) -> LeaseView {
+    LeaseView {
+        epoch: 1,
+        host: Some(US),
+        state,
+        resuming: false,
+        tenant: tenant_key().public().account(),
+        tenant_keys: BTreeSet::new(),
+        edges: [edge_key().public()].into(),
+        instrument: InstrumentId(1),
+        family: Family::W,
+        lots: 2,
+        manifest_hash: [2; 32],
+        wrap: Some(vec![1]),
+        meters: vec![MeterTerm { kind: 1, num: 1, den: 10, cap_per_s: 1_000_000 }],
+        exposure: Amount::new(1_000_000),
+        active_since_ms: 0,
+        cosigned_ms: 0,
+        applied: Applied { totals: vec![0], ..Applied::default() },
+        pending_seq: None,
+        funded_until_ms: u64::MAX,
+    }
+}
+
+fn id_of(fork: u8, height: u64) -> BlockId {
+    let mut id = [fork; 32];
+    id[..8].copy_from_slice(&height.to_be_bytes());
+    BlockId(id)
+}
+
+struct Rig {
+    state: State,
+    now_ms: u64,
+    height: u64,
+    /// (first height, fork) of each piece of the chain, rising.
+    pieces: Vec<(u64, u8)>,
+    view: LeaseView,
+    effects: Vec<Effect>,
+}
+
+impl Rig {
+    fn new(view: LeaseView) -> Self {
+        Self::with(view, vec![])
+    }
+    fn with(view: LeaseView, held: Vec<Workload>) -> Self {
+        let mut rig = Self {
+            state: State::new(GENESIS, Policy::default(), held),
+            now_ms: 0,
+            height: 100,
+            pieces: vec![(0, 0)],
+            view,
+            effects: vec![],
+        };
+        rig.feed(Event::Rules(RULES));
+        rig.feed(Event::Host(HostView {
+            id: US,
+            session_key: session_key().public(),
+            seal_key: [0; 32],
+            lots: [(Family::W, 4)].into(),
+        }));
+        rig
+    }
+    fn feed(&mut self, event: Event) {
+        let effects = step(&mut self.state, Input { now_ms: self.now_ms, event });
+        self.effects.extend(effects);
+    }
+    fn fork_at(&self, height: u64) -> u8 {
+        self.pieces.iter().rev().find(|(from, _)| *from <= height).map_or(0, |(_, fork)| *fork)
+    }
+    fn id(&self, height: u64) -> BlockId {
+        id_of(self.fork_at(height), height)
+    }
+    /// Replaces the chain from `from` on.
+    fn reorg(&mut self, from: u64, fork: u8) {
+        self.pieces.retain(|piece| piece.0 < from);
+        self.pieces.push((from, fork));
+    }
+    fn chain_view(&self) -> ChainView {
+        let head = HeadRef { height: Height(self.height), id: self.id(self.height) };
+        let anchor = Height(self.height - 2);
+        ChainView {
+            head,
+            market_ms: self.height * 2_000,
+            clock_skew_ms: 0,
+            anchor: HeadRef { height: anchor, id: self.id(anchor.0) },
+            ids: self.state.wanted().heights.iter().map(|h| (*h, self.id(h.0))).collect(),
+            leases: [(LEASE, self.view.clone())].into(),
+        }
+    }
+    fn block(&mut self) {
+        self.height += 1;
+        self.now_ms += 2_000;
+        let view = self.chain_view();
+        self.feed(Event::View(view));
+    }
+    fn blocks(&mut self, n: u64) {
+        (0..n).for_each(|_| self.block());
+    }
+    /// The task the daemon just asked for.
+    fn task(&self) -> Option<Task> {
+        self.state.workload(LEASE).and_then(Workload::in_flight)
+    }
+    fn finish(&mut self, outcome: Outcome) {
+        let w = self.state.workload(LEASE).unwrap();
+        let (held, task) = (w.held, w.in_flight().unwrap());
+        self.feed(Event::Finished { held, task, outcome });
+    }
+    fn expect(&mut self, task: Task) {
+        assert_eq!(self.task(), Some(task));
+        self.finish(Outcome::Done);
+    }
+    fn held(&self) -> Held {
+        Held { lease: LEASE, epoch: 1 }
+    }
+    /// Signs what is asked for, like the journal does.
+    fn sign_all(&mut self) -> Vec<MeterReceipt> {
+        let mut out = vec![];
+        for effect in std::mem::take(&mut self.effects) {
+            if let Effect::Sign { receipt, .. } = effect {
+                let signature = session_key().sign(receipt.digest(&GENESIS).as_bytes());
+                out.push(receipt.clone());
+                self.feed(Event::Signed { receipt, key: session_key().public(), signature });
+            }
+        }
+        out
+    }
+    fn witness(&mut self, receipt: &MeterReceipt, role: Role, key: &SessionKey) {
+        let signature = key.sign(receipt.digest(&GENESIS).as_bytes());
+        let held = Held { lease: receipt.lease, epoch: receipt.epoch };
+        self.feed(Event::Witness { held, seq: receipt.seq, role, key: key.public(), signature });
+    }
+    fn settlements(&mut self) -> Vec<SignedReceipt> {
+        let mut out = vec![];
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Settle { items } => out.extend(items),
+                Effect::Claim { receipt } => out.push(receipt),
+                other => self.effects.push(other),
+            }
+        }
+        out
+    }
+    fn running() -> Self {
+        let mut rig = Self::new(lease(LeaseState::Matched));
+        rig.block();
+        rig.expect(Task::Accept);
+        rig.view.state = LeaseState::Provisioning;
+        rig.block();
+        rig.expect(Task::Open);
+        rig.expect(Task::Prepare);
+        rig.expect(Task::Start);
+        assert_eq!(rig.task(), None, "ready waits for health");
+        let held = rig.held();
+        rig.feed(Event::Health { held, healthy: true });
+        rig.expect(Task::Ready);
+        rig.block();
+        rig.view.state = LeaseState::Active;
+        rig.view.active_since_ms = rig.height * 2_000 + 1_000;
+        rig.view.cosigned_ms = rig.view.active_since_ms;
+        rig.block();
+        assert_eq!(rig.task(), None);
+        rig
+    }
+    fn count(&mut self, total: u64) {
+        let held = self.held();
+        let totals = [(1, total)].into();
+        self.feed(Event::Sample { held, source: Source::Relay, generation: 1, totals });
+    }
+}
+
+#[test]
+fn a_whole_life() {
+    let mut rig = Rig::running();
+    assert!(rig.state.workload(LEASE).unwrap().is_routed());
+    rig.count(40_000);
+    rig.effects.clear();
+    rig.blocks(3);
+    let receipts = rig.sign_all();
+    let first = receipts.first().unwrap().clone();
+    assert_eq!((first.seq, first.amount), (1, Amount::new(4_000)));
+    assert_eq!(first.up_ms, first.t_end_ms - rig.view.active_since_ms);
+    rig.witness(&first, Role::Tenant, &tenant_key());
+    rig.blocks(13);
+    let items = rig.settlements();
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0].receipt, first, "only what has a witness settles");
+    assert_eq!(items[0].signatures.iter().map(|s| s.0).collect::<Vec<_>>(), [Role::Provider, Role::Tenant]);
+    rig.feed(Event::Settled { included: true });
+    rig.view.applied = crate::meter::receipt::as_applied(&first);
+
+    rig.view.state = LeaseState::Grace;
+    rig.blocks(12);
+    assert!(!rig.state.workload(LEASE).unwrap().is_routed(), "no requests in grace");
+    assert_eq!(rig.task(), None, "no stop before its proof is buried");
+    rig.block();
+    rig.expect(Task::Stop);
+    rig.view.state = LeaseState::Provisioning;
+    rig.view.resuming = true;
+    rig.block();
+    rig.expect(Task::Start);
+    let held = rig.held();
+    rig.feed(Event::Health { held, healthy: true });
+    rig.expect(Task::Ready);
+    rig.view.state = LeaseState::Active;
+    rig.blocks(3);
+    rig.view.state = LeaseState::Closing;
+    rig.sign_all();
+    rig.blocks(3);
+    rig.sign_all();
+    let last = rig.sign_all();
+    assert!(last.iter().any(MeterReceipt::is_final), "{last:?}");
+    rig.blocks(10);
+    rig.expect(Task::Stop);
+    rig.view.state = LeaseState::Purging;
+    rig.blocks(18);
+    assert_eq!(rig.task(), None);
+    rig.block();
+    rig.expect(Task::Destroy);
+    rig.expect(Task::Wiped);
+    rig.view.state = LeaseState::Closed;
+    rig.block();
+    assert!(rig.state.workload(LEASE).is_none());
+}
+
+#[test]
+fn a_lease_that_does_not_fit_is_declined() {
+    for change in [
+        (|v: &mut LeaseView, _: &mut Policy| v.lots = 5) as fn(&mut LeaseView, &mut Policy),
+        |v, p| p.deny_accounts = [v.tenant].into(),
+        |_, p| p.draining = true,
+        |_, p| p.allow_accounts = [AccountIdOf::SOMEBODY].into(),
+    ] {
+        let mut view = lease(LeaseState::Matched);
+        let mut policy = Policy::default();
+        change(&mut view, &mut policy);
+        let mut rig = Rig::new(view);
+        rig.feed(Event::Policy(policy));
+        rig.block();
+        assert_eq!(rig.task(), Some(Task::Decline));
+    }
+}
+
+struct AccountIdOf;
+impl AccountIdOf {
+    const SOMEBODY: nupeer_primitives::AccountId = nupeer_primitives::AccountId([9; 28]);
+}
+
+#[test]
+fn no_wrap_means_waiting_and_a_misfit_means_declining() {
+    let mut view = lease(LeaseState::Provisioning);
+    view.wrap = None;
+    let mut rig = Rig::new(view);
+    rig.blocks(5);
+    assert_eq!(rig.task(), None);
+    rig.view.wrap = Some(vec![1]);
+    rig.block();
+    assert_eq!(rig.task(), Some(Task::Open));
+    rig.finish(Outcome::Misfit { why: "manifest hash differs".into() });
+    rig.block();
+    assert_eq!(rig.task(), Some(Task::Decline));
+}
+
+#[test]
+fn silence_not_found_and_forks_take_nothing_down() {
+    let mut rig = Rig::running();
+    for _ in 0..50 {
+        rig.height += 1;
+        rig.now_ms += 2_000;
+        let mut view = rig.chain_view();
+        view.leases.clear();
+        rig.feed(Event::View(view));
+        rig.feed(Event::Tick);
+        assert_eq!(rig.task(), None, "not found proves nothing");
+    }
+    for fork in 1..6 {
+        let from = rig.height - 10;
+        rig.reorg(from, fork);
+        rig.view.state = LeaseState::Purging;
+        rig.blocks(11);
+        assert_eq!(rig.task(), None, "each fork is left before it is buried");
+    }
+    rig.view.state = LeaseState::Active;
+    rig.block();
+    assert!(rig.state.workload(LEASE).unwrap().is_routed());
+}
+
+#[test]
+fn unknown_is_asked_again_and_never_taken_down() {
+    let held = Held { lease: LEASE, epoch: 1 };
+    let mut rig = Rig::with(lease(LeaseState::Purging), vec![Workload::recovered(held, false, money::Money::default())]);
+    for _ in 0..60 {
+        rig.block();
+        if rig.task().is_some() {
+            assert_eq!(rig.task(), Some(Task::Recover));
+            rig.finish(Outcome::Recovered(Recovered::Unknown));
+        }
+    }
+    rig.now_ms += 100_000;
+    rig.block();
+    assert_eq!(rig.task(), Some(Task::Recover));
+    rig.finish(Outcome::Recovered(Recovered::Exited { code: 1 }));
+    assert_eq!(rig.task(), Some(Task::Destroy), "once its state is known, the proof counts");
+}
+
+#[test]
+fn a_claim_follows_silence_and_a_second_signature_stops_it() {
+    let mut rig = Rig::running();
+    rig.count(900);
+    rig.blocks(6);
+    let receipts = rig.sign_all();
+    assert!(!receipts.is_empty());
+    rig.blocks(3);
+    let sent = rig.settlements();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].signatures.len(), 1, "alone");
+    rig.feed(Event::Settled { included: true });
+    rig.view.pending_seq = Some(sent[0].receipt.seq);
+    rig.count(1_900);
+    rig.blocks(6);
+    rig.sign_all();
+    rig.blocks(6);
+    assert_eq!(rig.settlements(), [], "one pending at a time");
+}
+
+#[test]
+fn a_nack_lowers_the_next_receipt() {
+    let mut rig = Rig::running();
+    rig.count(90_000);
+    rig.effects.clear();
+    rig.blocks(3);
+    let first = rig.sign_all().remove(0);
+    assert_eq!(first.counters, [(1, 90_000)]);
+    let held = rig.held();
+    rig.feed(Event::Nack { held, seq: first.seq, key: edge_key().public(), totals: vec![80_000] });
+    rig.blocks(3);
+    let second = rig.sign_all().remove(0);
+    assert_eq!(second.counters, [(1, 90_000)], "a body never counts less than the one before it");
+    let stranger = SessionKey::from_seed(&[77; 32]);
+    rig.effects.clear();
+    rig.witness(&second, Role::Edge, &stranger);
+    rig.witness(&second, Role::Tenant, &edge_key());
+    assert!(rig.effects.iter().all(|e| matches!(e, Effect::Note(Note::WitnessRefused { why: "signer", .. }))));
+    let mut forged = second.clone();
+    forged.amount = Amount::new(1);
+    rig.effects.clear();
+    rig.witness(&forged, Role::Edge, &edge_key());
+    assert!(matches!(rig.effects[..], [Effect::Note(Note::WitnessRefused { why: "signature", .. })]));
+}
+
+#[test]
+fn a_crashed_workload_is_restarted_by_policy_and_its_downtime_is_not_up() {
+    let mut rig = Rig::running();
+    rig.blocks(2);
+    let held = rig.held();
+    rig.feed(Event::Exited { held, code: 3 });
+    rig.expect(Task::Start);
+    rig.feed(Event::Health { held, healthy: true });
+    rig.feed(Event::Exited { held, code: 3 });
+    assert_eq!(rig.task(), None, "the second restart waits 30 s");
+    rig.blocks(14);
+    assert_eq!(rig.task(), None);
+    rig.blocks(1);
+    rig.expect(Task::Start);
+    rig.sign_all();
+    rig.blocks(3);
+    let last = rig.sign_all().pop().unwrap();
+    assert!(last.up_ms + 30_000 <= last.t_end_ms - rig.view.active_since_ms, "{last:?}");
+}
+
+#[test]
+fn a_full_journal_or_a_wrong_clock_signs_nothing_and_recovers() {
+    let mut rig = Rig::running();
+    rig.count(5_000);
+    rig.feed(Event::Journal(JournalHealth::Full));
+    rig.effects.clear();
+    rig.blocks(5);
+    assert_eq!(rig.sign_all(), []);
+    assert!(rig.state.workload(LEASE).unwrap().is_routed(), "workloads go on");
+    rig.feed(Event::Journal(JournalHealth::Healthy));
+    assert_eq!(rig.sign_all().len(), 1);
+    rig.height += 5;
+    let mut view = rig.chain_view();
+    view.clock_skew_ms = 6_000;
+    rig.feed(Event::View(view));
+    assert_eq!(rig.sign_all(), []);
+    rig.block();
+    assert_eq!(rig.sign_all().len(), 1);
+}
+
+#[test]
+fn a_restart_offers_the_stored_body_again() {
+    let mut rig = Rig::running();
+    rig.count(5_000);
+    rig.effects.clear();
+    rig.blocks(3);
+    let Some(Effect::Sign { sample, receipt }) =
+        rig.effects.iter().find(|e| matches!(e, Effect::Sign { .. })).cloned()
+    else {
+        panic!("no draft")
+    };
+    let money = money::Money::restored(Some(sample), vec![receipt.clone()], &[], None);
+    let held = rig.held();
+    let (height, now_ms) = (rig.height, rig.now_ms);
+    let mut rig = Rig::with(rig.view.clone(), vec![Workload::recovered(held, false, money)]);
+    (rig.height, rig.now_ms) = (height, now_ms);
+    rig.effects = rig.state.resume();
+    assert_eq!(rig.sign_all(), [receipt.clone()]);
+    assert!(matches!(&rig.effects[..], [Effect::Offer { receipt: offered }] if offered.receipt == receipt));
+    rig.block();
+    assert_eq!(rig.task(), Some(Task::Recover));
+    rig.finish(Outcome::Recovered(Recovered::Running { unbroken: true }));
+    rig.effects.clear();
+    rig.blocks(3);
+    let next = rig.sign_all().remove(0);
+    assert_eq!((next.seq, next.up_ms), (2, next.t_end_ms - rig.view.active_since_ms), "no downtime for the workload");
+}
+
+/// What may happen in a random history.
+#[derive(Debug, Clone)]
+enum Chance {
+    Block,
+    SilentBlock,
+    Absent,
+    NoIds,
+    Move(u8),
+    NextEpoch,
+    Reorg(u8),
+    Finish(u8),
+    Exit,
+    Healthy,
+    Count(u32),
+    SignOk,
+    SignFails,
+    CrashAndRestart,
+    Journal(bool),
+    Witness(u8),
+    Settled(bool),
+    Apply,
+}
+
+fn chance() -> impl Strategy<Value = Chance> {
+    prop_oneof![
+        8 => Just(Chance::Block),
+        1 => Just(Chance::SilentBlock),
+        1 => Just(Chance::Absent),
+        1 => Just(Chance::NoIds),
+        3 => (0u8..10).prop_map(Chance::Move),
+        1 => Just(Chance::NextEpoch),
+        1 => (1u8..12).prop_map(Chance::Reorg),
+        6 => (0u8..8).prop_map(Chance::Finish),
+        1 => Just(Chance::Exit),
+        2 => Just(Chance::Healthy),
+        3 => (0u32..100_000).prop_map(Chance::Count),
+        4 => Just(Chance::SignOk),
+        1 => Just(Chance::SignFails),
+        1 => Just(Chance::CrashAndRestart),
+        1 => any::<bool>().prop_map(Chance::Journal),
+        2 => (0u8..3).prop_map(Chance::Witness),
+        1 => any::<bool>().prop_map(Chance::Settled),
+        1 => Just(Chance::Apply),
+    ]
+}
+
+/// The world's own memory of what would justify a teardown, kept apart from the core's.
+#[derive(Default)]
+struct Truth {
+    /// Per height and fork: the lease was Grace..Closed or in a newer epoch than 1.. at that block, as proven.
+    proven: BTreeMap<(u64, u8), (u32, LeaseState)>,
+    bodies: BTreeMap<(u32, u64), MeterReceipt>,
+    disk: BTreeMap<(u32, u64), (SampleRecord, MeterReceipt)>,
+}
+
+impl Truth {
+    fn on_chain(&self, rig: &Rig) -> Vec<(u64, u32, LeaseState)> {
+        let here = |((h, fork), (epoch, state)): (&(u64, u8), &(u32, LeaseState))| {
+            (*h <= rig.height && id_of(*fork, *h) == rig.id(*h)).then_some((*h, *epoch, *state))
+        };
+        self.proven.iter().filter_map(here).collect()
+    }
+    fn check(&mut self, rig: &Rig, held_epoch: u32, effect: &Effect) {
+        match effect {
+            Effect::Run { held, task: task @ (Task::Destroy | Task::Stop) } => {
+                assert_eq!(held.epoch, held_epoch);
+                let argues = |epoch: u32, state: LeaseState| {
+                    epoch > held.epoch
+                        || (epoch == held.epoch
+                            && match task {
+                                Task::Stop => matches!(state, LeaseState::Grace | LeaseState::Closing | LeaseState::Purging | LeaseState::Closed),
+                                _ => matches!(state, LeaseState::Purging | LeaseState::Closed),
+                            })
+                };
+                let buried = self.on_chain(rig).into_iter().filter(|(h, epoch, state)| {
+                    h + RULES.depth_final <= rig.height && argues(*epoch, *state)
+                });
+                let mut heights: Vec<u64> = buried.map(|(h, ..)| h).collect();
+                heights.dedup();
+                let wanted = if *task == Task::Destroy { 3 } else { 1 };
+                assert!(heights.len() >= wanted, "{task:?} on {heights:?} at {}", rig.height);
+                let holder = rig.state.workload(held.lease).unwrap().holder;
+                assert!(!matches!(holder, Holder::Unknown | Holder::Unrecovered), "UNKNOWN is kept");
+            }
+            Effect::Sign { receipt, .. } => {
+                let key = (receipt.epoch, receipt.seq);
+                let first = self.bodies.entry(key).or_insert_with(|| receipt.clone());
+                assert_eq!(first, receipt, "two bodies for one seq");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Receipts the chain would refuse are never built: seq, time and totals rise from body to body.
+fn check_order(bodies: &BTreeMap<(u32, u64), MeterReceipt>) {
+    for (a, b) in bodies.values().zip(bodies.values().skip(1)).filter(|(a, b)| a.epoch == b.epoch) {
+        assert!(b.seq > a.seq && b.t_end_ms > a.t_end_ms && b.up_ms >= a.up_ms);
+        assert!(b.counters[0].1 >= a.counters[0].1);
+    }
+}
+
+fn play(chances: Vec<Chance>) {
+    let mut rig = Rig::new(lease(LeaseState::Matched));
+    let mut truth = Truth::default();
+    let mut forks = 0u8;
+    let mut journal_ok = true;
+    for chance in chances {
+        let mut view_sent = false;
+        match chance {
+            Chance::Block => {
+                rig.block();
+                view_sent = true;
+            }
+            Chance::SilentBlock => {
+                rig.height += 1;
+                rig.now_ms += 2_000;
+                rig.feed(Event::Tick);
+            }
+            Chance::Absent => {
+                rig.height += 1;
+                let mut view = rig.chain_view();
+                view.leases.clear();
+                rig.feed(Event::View(view));
+            }
+            Chance::NoIds => {
+                rig.height += 1;
+                let mut view = rig.chain_view();
+                view.ids.clear();
+                rig.feed(Event::View(view));
+                view_sent = true;
+            }
+            Chance::Move(n) => {
+                rig.view.state = LeaseState::ALL[usize::from(n) % 10];
+                if rig.view.state == LeaseState::Active && rig.view.active_since_ms == 0 {
+                    rig.view.active_since_ms = rig.height * 2_000;
+                }
+            }
+            Chance::NextEpoch => {
+                rig.view.epoch += 1;
+                rig.view.applied = Applied { totals: vec![0], ..Applied::default() };
+                rig.view.active_since_ms = rig.height * 2_000;
+                rig.view.pending_seq = None;
+            }
+            Chance::Reorg(depth) => {
+                forks = forks.wrapping_add(1);
+                let from = rig.height.saturating_sub(depth.into());
+                rig.reorg(from, forks);
+            }
+            Chance::Finish(kind) => {
+                if let Some(w) = rig.state.workload(LEASE)
+                    && let Some(task) = w.in_flight()
+                {
+                    let held = w.held;
+                    let outcome = match (task, kind) {
+                        (Task::Recover, 0..=2) => Outcome::Recovered(Recovered::Unknown),
+                        (Task::Recover, 3..=4) => Outcome::Recovered(Recovered::Exited { code: 0 }),
+                        (Task::Recover, _) => Outcome::Recovered(Recovered::Running { unbroken: kind == 5 }),
+                        (Task::Open, 0) => Outcome::Misfit { why: "x".into() },
+                        (_, 1..=2) => Outcome::Failed { why: "x".into(), retryable: kind == 1 },
+                        _ => Outcome::Done,
+                    };
+                    rig.feed(Event::Finished { held, task, outcome });
+                }
+            }
+            Chance::Exit | Chance::Healthy | Chance::Count(_) | Chance::Witness(_) => outside(&mut rig, &chance),
+            Chance::SignOk | Chance::SignFails => {
+                let pending: Vec<_> = rig.effects.iter().filter_map(|e| match e {
+                    Effect::Sign { sample, receipt } => Some((sample.clone(), receipt.clone())),
+                    _ => None,
+                }).collect();
+                rig.effects.clear();
+                for (sample, receipt) in pending {
+                    let held = Held { lease: LEASE, epoch: receipt.epoch };
+                    if matches!(chance, Chance::SignFails) {
+                        rig.feed(Event::NotSigned { held });
+                    } else {
+                        truth.disk.insert((receipt.epoch, receipt.seq), (sample, receipt.clone()));
+                        let signature = session_key().sign(receipt.digest(&GENESIS).as_bytes());
+                        rig.feed(Event::Signed { receipt, key: session_key().public(), signature });
+                    }
+                }
+            }
+            Chance::CrashAndRestart => crash(&mut rig, &mut truth),
+            Chance::Journal(ok) => {
+                journal_ok = ok;
+                rig.feed(Event::Journal(if ok { JournalHealth::Healthy } else { JournalHealth::Full }));
+            }
+            Chance::Settled(included) => rig.feed(Event::Settled { included }),
+            Chance::Apply => {
+                let newest = truth.disk.range((rig.view.epoch, 0)..=(rig.view.epoch, u64::MAX)).next_back();
+                if let Some((_, (_, receipt))) = newest {
+                    rig.view.applied = crate::meter::receipt::as_applied(receipt);
+                }
+            }
+        }
+        let _ = journal_ok;
+        if view_sent {
+            let fork = rig.fork_at(rig.height);
+            truth.proven.insert((rig.height, fork), (rig.view.epoch, rig.view.state));
+        }
+        let held_epoch = rig.state.workload(LEASE).map_or(u32::MAX, |w| w.held.epoch);
+        let effects = std::mem::take(&mut rig.effects);
+        for effect in &effects {
+            truth.check(&rig, held_epoch, effect);
+        }
+        // Drafts wait for the journal, everything else was judged.
+        rig.effects = effects.into_iter().filter(|e| matches!(e, Effect::Sign { .. })).collect();
+    }
+    check_order(&truth.bodies);
+}
+
+fn outside(rig: &mut Rig, chance: &Chance) {
+    let Some(held) = rig.state.workload(LEASE).map(|w| w.held) else { return };
+    match chance {
+        Chance::Exit => rig.feed(Event::Exited { held, code: 1 }),
+        Chance::Healthy => rig.feed(Event::Health { held, healthy: true }),
+        Chance::Count(n) => {
+            let totals = [(1, u64::from(*n))].into();
+            rig.feed(Event::Sample { held, source: Source::Relay, generation: u64::from(n % 3), totals });
+        }
+        Chance::Witness(who) => {
+            let Some(offered) = rig.state.workload(LEASE).and_then(|w| w.money.offered(None)) else { return };
+            match who {
+                0 => rig.witness(&offered.receipt, Role::Tenant, &tenant_key()),
+                1 => rig.witness(&offered.receipt, Role::Edge, &edge_key()),
+                _ => rig.witness(&offered.receipt, Role::Edge, &tenant_key()),
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Everything in memory is lost; what the disk holds comes back. Drafts that never reached it may be drafted anew.
+fn crash(rig: &mut Rig, truth: &mut Truth) {
+    let Some(held) = rig.state.workload(LEASE).map(|w| (w.held, w.touched, w.holder)) else { return };
+    truth.bodies = truth.disk.iter().map(|(key, (_, receipt))| (*key, receipt.clone())).collect();
+    let (held, touched, holder) = held;
+    let mine: Vec<_> = truth.disk.range((held.epoch, 0)..=(held.epoch, u64::MAX)).map(|(_, v)| v.clone()).collect();
+    let sample = mine.last().map(|(sample, _)| sample.clone());
+    let money = money::Money::restored(sample, mine.into_iter().map(|(_, r)| r).collect(), &[], None);
+    let known = touched || truth.disk.keys().any(|(epoch, _)| *epoch == held.epoch);
+    let workloads = if known { vec![Workload::recovered(held, holder == Holder::Destroyed, money)] } else { vec![] };
+    let mut next = Rig::with(rig.view.clone(), workloads);
+    (next.height, next.now_ms, next.pieces) = (rig.height, rig.now_ms, rig.pieces.clone());
+    next.effects = next.state.resume();
+    *rig = next;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn random_histories_keep_the_laws(chances in prop::collection::vec(chance(), 1..400)) {
+        play(chances);
+    }
+}
