@@ -1,6 +1,7 @@
 //! Shapes of the exchange that appear in actions and state (market.md §1, §3). Rules live in the runtime.
 
-use crate::ids::{AccountId, Amount, AssetId, InstrumentId, VerificationKey, ZoneId};
+use crate::hash::{GenesisHash, Hash, Tag, tagged};
+use crate::ids::{AccountId, Amount, AssetId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId};
 use alloc::{string::String, vec::Vec};
 
 /// A millisecond of market time: chain time in which outages are capped (market.md, conventions).
@@ -333,4 +334,16 @@ record! {
         /// Length of a period.
         pub period_ms: u64,
     }
+}
+
+/// `T(nup/lease/1, bid id u64 BE ‖ piece u16 BE)`.
+#[must_use]
+pub fn lease_id(genesis: &GenesisHash, order: OrderId, piece: u16) -> LeaseId {
+    LeaseId(tagged(Tag::Lease, genesis, &[&order.0.to_be_bytes(), &piece.to_be_bytes()]).0)
+}
+
+/// What an edge signs once it has seen a workload answer: `T(nup/edge/1, lease ‖ epoch u32 BE ‖ endpoint_hash)`.
+#[must_use]
+pub fn ready_digest(genesis: &GenesisHash, lease: &LeaseId, epoch: u32, endpoint_hash: &[u8; 32]) -> Hash {
+    tagged(Tag::Edge, genesis, &[&lease.0, &epoch.to_be_bytes(), endpoint_hash])
 }

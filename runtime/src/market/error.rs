@@ -3,7 +3,7 @@
 
 use nupeer_primitives::market::Grade;
 use nupeer_primitives::state::Rule;
-use nupeer_primitives::{AccountId, Amount, AssetId, HostId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId};
+use nupeer_primitives::{AccountId, Amount, HostId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId};
 use thiserror::Error;
 
 use super::lease::LeaseState;
@@ -81,14 +81,13 @@ errors! {
     73 OrdersTooMany { permitted: u64 } "an account has at most {permitted} orders in an instrument"
     74 LifeTooLong { life_ms: u64, permitted_ms: u64 } "life of {life_ms} ms, 1 to {permitted_ms} is permitted"
     75 PairUnknown { pair: u16 } "no pair {pair}"
-    76 AssetNotQuote { asset: AssetId } "asset {asset} is no quote asset of a listed instrument"
+    76 HostDraining { host: HostId } "host {host} is draining: it keeps what it has and takes no more"
     77 KeyInUse { key: VerificationKey } "key {key} is in use already"
     78 SignatureInvalid {} "a signature does not verify or its signer has no part in the lease"
     79 EdgeExists { account: AccountId } "account {account} is an edge already"
     80 AmountOutOfRange { amount: u64 } "amount {amount} is zero or too large"
     81 HostsTooMany { permitted: u64 } "a provider has at most {permitted} hosts"
-    82 ScopeMissing { scope: u32 } "delegate lacks scope {scope:#x}"
-    83 SpendCapReached { amount: u64, permitted: u64 } "delegate may spend {permitted}, not {amount}"
+    82 BondHeld { until_ms: u64, now_ms: u64 } "bond may leave from {until_ms} ms, now is {now_ms}"
     84 RuleNotYours { account: AccountId } "only the paying account {account} sets or removes a top-up rule"
     85 VolumeUnsupported {} "volumes and replacement of leases do not exist yet"
     86 BondInUse { free: Amount, asked: Amount } "{asked} asked, {free} of the bond is unused"

@@ -199,3 +199,14 @@ impl Lease {
         terms.term_ms.unwrap_or(0).saturating_sub(self.served_ms)
     }
 }
+
+impl Lease {
+    /// Splits a queued bid: a lease of its own with `share` of the deposit.
+    #[must_use]
+    pub fn split_off(&mut self, share: u64) -> Self {
+        let share = share.min(self.balance);
+        self.balance = self.balance.saturating_sub(share);
+        self.totals.deposited = self.totals.deposited.saturating_sub(share);
+        Self { balance: share, totals: Totals { deposited: share, ..Totals::default() }, ..self.clone() }
+    }
+}
