@@ -9,7 +9,15 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // A program that asked for JSON gets its usage errors as JSON too; help and version stay text.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
+            let text = error.render().to_string();
+            return complain(&Failure::usage(text.trim_start_matches("error: ").trim_end()), true);
+        }
+        Err(error) => error.exit(),
+    };
     let json = cli.globals.json;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {

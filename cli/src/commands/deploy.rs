@@ -230,13 +230,11 @@ fn permit(account: &Account, genesis: &GenesisHash, content: &[u8]) -> UploadPer
 }
 
 fn gateway(error: ClientError) -> Failure {
-    match error {
-        ClientError::Unreachable { url, why } => {
-            let failure = Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway {url} does not answer: {why}"));
-            failure.next("name the gateway with --gateway URL or NUPEER_GATEWAY")
-        }
-        other => other.into(),
+    if let ClientError::Unreachable { url, why } = &error {
+        let failure = Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway {url} does not answer: {why}"));
+        return failure.next("name the gateway with --gateway URL or NUPEER_GATEWAY");
     }
+    error.into()
 }
 
 /// Order numbers of the transaction's bids, in the order of its actions, and the leases they may become.

@@ -42,7 +42,7 @@ fn seal(context: &Context, words: &Words) -> Result<Keystore, Failure> {
         let exists = crate::wallet::secret_file::SecretFileError::Exists { path };
         return Err(exists.into());
     }
-    Ok(Keystore::create(&path, words, &*new_password(context)?, Cost::NORMAL)?)
+    Ok(Keystore::create(&path, words, &new_password(context)?, Cost::NORMAL)?)
 }
 
 fn summary(keystore: &Keystore) -> serde_json::Value {

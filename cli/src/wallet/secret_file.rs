@@ -1,7 +1,7 @@
 //! Files that hold secrets: written whole or not at all, readable by their owner alone, never overwritten.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -38,10 +38,11 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), SecretFileError> {
     let neighbour = folder.join(format!(".{name}.{}", hex::encode(random)));
     let outcome = write_new(&neighbour, bytes).and_then(|()| fs::hard_link(&neighbour, path));
     // The neighbour is only a second name by now, or a failed attempt.
-    fs::remove_file(&neighbour).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }).map_err(io)?;
-    outcome.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => SecretFileError::Exists { path: path.into() },
-        _ => io(e),
+    let removed = fs::remove_file(&neighbour);
+    removed.or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) }).map_err(io)?;
+    outcome.map_err(|e| {
+        let exists = e.kind() == ErrorKind::AlreadyExists;
+        if exists { SecretFileError::Exists { path: path.into() } } else { io(e) }
     })?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
 }
@@ -72,9 +73,10 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Reads a secret file after checking its size and mode.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretFileError> {
-    let io = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => SecretFileError::Missing { path: path.into() },
-        _ => SecretFileError::Io { path: path.into(), source },
+    let io = |source: std::io::Error| {
+        let missing = source.kind() == ErrorKind::NotFound;
+        let path = path.into();
+        if missing { SecretFileError::Missing { path } } else { SecretFileError::Io { path, source } }
     };
     let file = File::open(path).map_err(io)?;
     let meta = file.metadata().map_err(io)?;
