@@ -26,8 +26,9 @@ pub const BODIES_PER_REQUEST_MAX: usize = 16;
 pub const REQUESTS_PER_PEER_MAX: usize = 4;
 /// After this a second peer is asked: several round trips, and well before the 10 s.
 pub const SECOND_PEER_MS: u64 = 2_000;
-/// After this peers that did not have a body are asked again.
-pub const RETRY_MS: u64 = 1_000;
+/// After this peers that did not have a body are asked again: headers are relayed before bodies, so the body is on its
+/// way to them.
+pub const RETRY_MS: u64 = 250;
 /// Rival chains whose bodies are wanted at a time: a withheld body must not keep us from the next best chain.
 pub const RIVALS_MAX: usize = 8;
 /// The Cardano reference of every block until there is a follower.
@@ -57,6 +58,8 @@ pub(crate) struct Ask {
 pub struct Bodies {
     fetches: BTreeMap<BlockId, Fetch>,
     asks: BTreeMap<Req, Ask>,
+    /// The clock input that was asked for last.
+    wake_ms: u64,
 }
 
 impl Bodies {
@@ -205,6 +208,7 @@ fn fetch(state: &mut State, wanted: &[BlockId], out: &mut Vec<Effect>) {
             room = room.saturating_sub(1);
         }
     }
+    wake_for_retry(state, now, out);
     let overdue_ms = now.saturating_add(ANSWER_MS_MAX);
     for (peer, ids) in batches {
         for ids in ids.chunks(BODIES_PER_REQUEST_MAX) {
@@ -212,6 +216,20 @@ fn fetch(state: &mut State, wanted: &[BlockId], out: &mut Vec<Effect>) {
             state.bodies.asks.insert(req, Ask { peer, ids: ids.to_vec(), overdue_ms });
             out.push(Effect::GetBodies(req, peer, ids.to_vec()));
         }
+    }
+}
+
+/// Bodies that nobody asked had are asked for again soon, not only when the next slot begins.
+fn wake_for_retry(state: &mut State, now: u64, out: &mut Vec<Effect>) {
+    let idle = state.bodies.fetches.values().filter(|fetch| fetch.asked.is_empty());
+    let Some(due) = idle.map(|fetch| fetch.since_ms.saturating_add(RETRY_MS)).min() else { return };
+    let slot_ms = state.config.rules.constants.slot_ms;
+    if due <= now || (state.bodies.wake_ms > now && state.bodies.wake_ms <= due) {
+        return;
+    }
+    state.bodies.wake_ms = due;
+    if let (Some(slot), Some(ms)) = (due.checked_div(slot_ms), due.checked_rem(slot_ms)) {
+        out.push(Effect::WakeAt { slot, ms: u16::try_from(ms).unwrap_or(u16::MAX) });
     }
 }
 

@@ -80,11 +80,10 @@ pub(crate) fn tick(state: &mut State, out: &mut Vec<Effect>) {
     let Some(identity) = state.config.identity else { return };
     let now = state.now.slot;
     let late = |attempt: &Attempt| attempt.slot.saturating_add(LATE_SLOTS_MAX) < now;
-    if let Some(attempt) = state.forging.attempt.take_if(|attempt| late(attempt)) {
-        if !matches!(attempt.work, Work::Checking) {
+    if let Some(attempt) = state.forging.attempt.take_if(|attempt| late(attempt))
+        && !matches!(attempt.work, Work::Checking) {
             out.push(Effect::Note(Metric::SlotMissed(attempt.slot)));
         }
-    }
     state.forging.asks.retain(|slot, _| *slot >= now);
     if !may_forge(state) {
         return;
@@ -229,7 +228,9 @@ pub(crate) fn forge_failed(state: &mut State, slot: u64, out: &mut Vec<Effect>) 
 fn give_up(state: &mut State, out: &mut Vec<Effect>) {
     if let Some(attempt) = state.forging.attempt.take() {
         // The claim is spent, or the same body would be asked for until the slot ends.
-        state.forging.asks.remove(&attempt.slot);
+        if let Some(ask) = state.forging.asks.get_mut(&attempt.slot) {
+            ask.claim = None;
+        }
         out.push(Effect::Note(Metric::SlotMissed(attempt.slot)));
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::effect::Queue;
 use crate::input::{Ban, Peer, Point, Req};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use nupeer_primitives::{BlockId, Header, Slot};
@@ -27,7 +28,7 @@ pub const BAN_LONGEST_S: u64 = 86_400;
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// Decoded.
-    pub header: Header,
+    pub header: Box<Header>,
     /// Its id.
     pub id: BlockId,
     /// As received.

@@ -274,10 +274,9 @@ impl State {
             return;
         }
         self.dead_order.push_back(id);
-        if self.dead_order.len() > DEAD_MAX {
-            if let Some(first) = self.dead_order.pop_front() {
+        if self.dead_order.len() > DEAD_MAX
+            && let Some(first) = self.dead_order.pop_front() {
                 self.dead.remove(&first);
             }
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::density::{Candidate, Density, compare};
 use crate::effect::{DropReason, Effect, Metric};
 use crate::input::{Peer, Req};
 use crate::peers::{PeerState, STRIKES_MAX};
-use crate::state::{Chain, Mode, State};
+use crate::state::{Chain, Mode, Now, State};
 use crate::step::peers::drop_peer;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -43,11 +43,10 @@ impl State {
 #[must_use]
 pub fn locator(chain: &Chain, best: Option<BlockId>) -> Vec<BlockId> {
     let mut ids = Vec::new();
-    if let Some(node) = best.and_then(|id| chain.tree.get(&id)) {
-        if !chain.is_selected(node) {
+    if let Some(node) = best.and_then(|id| chain.tree.get(&id))
+        && !chain.is_selected(node) {
             ids.push(node.point.id);
         }
-    }
     let mut offset = 0usize;
     for id in chain.selected.iter().rev().enumerate().filter_map(|(n, id)| {
         let wanted = n == offset;
@@ -194,16 +193,27 @@ pub(crate) fn drop_sparser(state: &mut State, out: &mut Vec<Effect>) {
         match compare(&chain.tree, best, candidate, k, horizon) {
             Density::Shallow | Density::Undecided => {}
             Density::Decided(Ordering::Less) => {
-                losers.push(leader);
+                losers.push((leader, best.head));
                 leading = Some((peer, candidate));
             }
             // Equal density cannot stand for ever, or nobody would move: the peer that sorts first stays.
-            Density::Decided(Ordering::Equal | Ordering::Greater) => losers.push(peer),
+            Density::Decided(Ordering::Equal | Ordering::Greater) => losers.push((peer, candidate.head)),
         }
     }
-    for peer in losers {
+    for (peer, head) in losers {
         drop_peer(state, peer, DropReason::Sparser, out);
+        prune_rival(state, head, out);
     }
+}
+
+/// A chain that lost must not be executed further. The part of it that is selected stays until the denser one is longer.
+fn prune_rival(state: &mut State, head: BlockId, out: &mut Vec<Effect>) {
+    let Some(chain) = &mut state.chain else { return };
+    let lowest = chain.tree.ancestors(&head).take_while(|node| !chain.is_selected(node)).last();
+    let Some(lowest) = lowest.map(|node| node.point.id) else { return };
+    let removed = chain.tree.remove(&lowest);
+    state.forget(&removed, false, out);
+    state.dirty = true;
 }
 
 /// True iff no peer claims a chain that is clearly above ours.
@@ -214,6 +224,10 @@ fn is_best(state: &State, tip: Height) -> bool {
 /// Y3.
 pub(crate) fn choose_mode(state: &mut State, out: &mut Vec<Effect>) {
     let Some(tip) = state.tip() else { return };
+    if state.now == Now::default() {
+        // Before the first clock input nobody knows how old the tip is.
+        return;
+    }
     let young = state.now.slot.saturating_sub(tip.slot.0) <= state.config.horizon();
     let mode = match state.mode {
         Mode::Following if !young => Mode::Syncing,

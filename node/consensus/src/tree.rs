@@ -259,11 +259,10 @@ impl Tree {
 
     /// Moves a trusted node on to `Held` or `Running`.
     pub fn advance(&mut self, id: &BlockId, stage: Stage) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            if node.stage >= Stage::Trusted && node.stage < stage && stage < Stage::Valid {
+        if let Some(node) = self.nodes.get_mut(id)
+            && node.stage >= Stage::Trusted && node.stage < stage && stage < Stage::Valid {
                 node.stage = stage;
             }
-        }
     }
 
     /// Notes that a block was executed. Its parent must have been. Without a view (after a restart) its children are
@@ -350,7 +349,11 @@ impl Tree {
         for sibling in siblings.iter().filter(|id| *id != child) {
             removed.extend(self.remove_subtree(sibling));
         }
-        self.nodes.remove(&old);
+        let view = self.nodes.remove(&old).and_then(|root| root.view);
+        if let Some(root) = self.nodes.get_mut(child) {
+            // After a restart only the old root may have had one.
+            root.view = root.view.take().or(view);
+        }
         self.issued.remove(&(slot, pool));
         self.root = *child;
         removed

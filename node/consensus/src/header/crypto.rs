@@ -51,6 +51,12 @@ impl CryptoJob {
         Self { claims, messages, entitlement, eta, leader }
     }
 
+    /// What the header says about its right to exist: for a simulator that stubs the cryptography.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// The same job for signatures over other bytes: for headers of another chain's layout.
     #[must_use]
     pub fn with_messages(self, messages: Messages) -> Self {

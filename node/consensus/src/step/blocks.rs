@@ -99,11 +99,10 @@ pub(crate) fn reselect(state: &mut State, out: &mut Vec<Effect>) {
             break;
         }
         let within = chain.tree.ancestors(&leaf.point.id).find(|node| node.point.height <= limit);
-        if let Some(candidate) = within {
-            if prefer(candidate, best, state.config.tiebreak_slots) {
+        if let Some(candidate) = within
+            && prefer(candidate, best, state.config.tiebreak_slots) {
                 best = candidate;
             }
-        }
     }
     let (from, to) = (tip.point.id, best.point.id);
     if from != to {
@@ -140,7 +139,7 @@ fn switch(state: &mut State, to: &BlockId, out: &mut Vec<Effect>) {
 }
 
 /// The final point is k below the tip.
-fn follow_final(state: &mut State, out: &mut Vec<Effect>) {
+pub(crate) fn follow_final(state: &mut State, out: &mut Vec<Effect>) {
     let k = usize::try_from(state.config.rules.constants.k).unwrap_or(usize::MAX);
     loop {
         let Some(chain) = &mut state.chain else { return };
@@ -157,7 +156,7 @@ fn follow_final(state: &mut State, out: &mut Vec<Effect>) {
             out.push(Effect::Persist(Record::Final {
                 point: node.point,
                 mc: node.mc,
-                nonce: Box::new(node.nonce.clone()),
+                nonce: Box::new(node.nonce),
                 pool: node.pool,
                 counter: node.counter,
             }));

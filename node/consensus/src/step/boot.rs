@@ -5,6 +5,7 @@ use crate::forging::Forging;
 use crate::input::{Job, Persisted, Point};
 use crate::peers::Bans;
 use crate::state::{Chain, Mode, State};
+use crate::step::blocks::follow_final;
 use crate::step::rules;
 use crate::tree::{Node, Stage, Tree};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,8 @@ pub(crate) fn boot(state: &mut State, persisted: Persisted, out: &mut Vec<Effect
             state.forging = Forging::new(persisted.signed.map(|(slot, _)| slot));
             state.mode = Mode::Syncing;
             state.dirty = true;
+            // A crash may have come between a switch and the final points that follow from it.
+            follow_final(state, out);
         }
         Err(why) => out.push(Effect::Note(Metric::BootRefused(why))),
     }
@@ -78,7 +81,7 @@ fn root_node(persisted: &Persisted, views: &BTreeMap<BlockId, Arc<crate::view::L
         body_size: 0,
         state_root: Hash::ZERO,
         bytes: Vec::new(),
-        nonce: persisted.root.nonce.clone(),
+        nonce: persisted.root.nonce,
         stage: Stage::Valid,
         view: Some(Arc::clone(view)),
         base: point.id,

@@ -142,11 +142,10 @@ fn verify(state: &mut State, checking: Checking, job: Box<CryptoJob>, out: &mut 
 /// Whoever announces a block has its chain.
 fn raise_claim(state: &mut State, held: &Waiting) {
     let body = &held.header.body;
-    if let Some(about) = state.peers.get_mut(&held.from) {
-        if body.height > about.claim.height {
+    if let Some(about) = state.peers.get_mut(&held.from)
+        && body.height > about.claim.height {
             about.claim = crate::input::Point { id: held.id, height: body.height, slot: body.slot };
         }
-    }
 }
 
 /// True if a place was taken for one more announcement of `peer`.
@@ -234,16 +233,16 @@ fn take_batch(state: &mut State, peer: Peer, list: Vec<Vec<u8>>, out: &mut Vec<E
             return;
         }
         let id = header.id(&state.config.rules.genesis);
-        batch.push(Incoming { header, id, bytes });
+        batch.push(Incoming { header: Box::new(header), id, bytes });
     }
     let Some(chain) = &state.chain else { return };
-    let connects = batch.first().is_some_and(|first| {
-        chain.tree.get(&first.header.body.parent).is_some() || chain.tree.get(&first.id).is_some()
-    });
-    if !connects {
+    // An answer may begin below a final point that moved on meanwhile.
+    let known = |id: &BlockId| chain.tree.get(id).is_some();
+    let Some(first) = batch.iter().position(|item| known(&item.header.body.parent) || known(&item.id)) else {
         drop_peer(state, peer, DropReason::OtherChain, out);
         return;
-    }
+    };
+    batch.drain(..first);
     let is_new = batch.last().is_some_and(|last| chain.tree.get(&last.id).is_none());
     let Some(about) = state.peers.get_mut(&peer) else { return };
     about.more = more;
@@ -298,11 +297,10 @@ pub(crate) fn drain_backlogs(state: &mut State, out: &mut Vec<Effect>) {
 fn claim_what_was_shown(state: &mut State, peer: Peer) {
     let Some(chain) = &state.chain else { return };
     let Some(about) = state.peers.get_mut(&peer) else { return };
-    if about.is_shown() && chain.tree.get(&about.claim.id).is_none() {
-        if let Some(best) = about.best.and_then(|id| chain.tree.get(&id)) {
+    if about.is_shown() && chain.tree.get(&about.claim.id).is_none()
+        && let Some(best) = about.best.and_then(|id| chain.tree.get(&id)) {
             about.claim = best.point;
         }
-    }
 }
 
 fn take_in(state: &mut State, peer: Peer, item: Incoming, out: &mut Vec<Effect>) -> Next {
@@ -333,6 +331,8 @@ fn take_in(state: &mut State, peer: Peer, item: Incoming, out: &mut Vec<Effect>)
     if let Some(about) = state.peers.get_mut(&peer) {
         about.best = Some(id);
     }
+    // A longer common prefix may let more be executed.
+    state.dirty |= state.mode == Mode::Syncing;
     Next::Continue
 }
 

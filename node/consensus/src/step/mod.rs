@@ -40,7 +40,7 @@
 //!     and signs under the certificate that it gave in `LeaderProof`.
 //! D10 `Drop` ends a connection; `PeerDown` need not follow. `Fault` lowers the score and closes; the ban itself is a
 //!     `Record::Ban` and a `Drop` here. A peer that comes back is a new `PeerUp`.
-//! D11 `record headers` of `Persisted` are in an order where parents come first; height order does.
+//! D11 Headers in `Persisted` stand in an order where parents come first; height order does.
 //! ```
 
 pub(crate) mod blocks;
@@ -81,14 +81,20 @@ pub fn step(state: &mut State, input: Input) -> Vec<Effect> {
     out
 }
 
+/// A dead block may free a rival, which may be dead, too: the rest waits for the next input.
+const SETTLE_ROUNDS_MAX: usize = 8;
+
 /// S10.
 fn settle(state: &mut State, out: &mut Vec<Effect>) {
     headers::drain_backlogs(state, out);
-    if state.dirty {
+    for _ in 0..SETTLE_ROUNDS_MAX {
+        if !state.dirty {
+            break;
+        }
         blocks::reselect(state, out);
         sync::choose_mode(state, out);
+        drive(state, out);
     }
-    drive(state, out);
     sync::ask_headers(state, out);
 }
 

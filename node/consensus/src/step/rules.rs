@@ -138,11 +138,10 @@ fn stood_still(view: &LedgerView, slot: Slot, constants: &Constants) -> LedgerVi
     let epoch = Epoch(constants.epoch(slot.0));
     let mut later = view.clone();
     later.slot = slot;
-    if !later.snapshots.contains_key(&epoch) {
-        if let Some(last) = view.snapshots.range(..=epoch).next_back().map(|(_, snapshot)| Arc::clone(snapshot)) {
+    if !later.snapshots.contains_key(&epoch)
+        && let Some(last) = view.snapshots.range(..=epoch).next_back().map(|(_, snapshot)| Arc::clone(snapshot)) {
             later.snapshots.insert(epoch, last);
         }
-    }
     later
 }
 
