@@ -33,6 +33,8 @@ pub mod receipt;
 pub mod state;
 pub mod terms;
 pub mod tie;
+#[cfg(test)]
+mod tests;
 
 pub use action::execute;
 pub use error::MarketError;

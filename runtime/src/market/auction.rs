@@ -6,6 +6,8 @@
 pub mod clearing;
 pub mod divisible;
 pub mod packed;
+#[cfg(test)]
+mod tests;
 
 use nupeer_primitives::OrderId;
 

@@ -279,10 +279,10 @@ fn record(work: &mut Work<'_>, id: InstrumentId, tick: u16, orders: &Orders, tra
     for trade in trades {
         board.day.add(tick, trade.lots);
         board.hour.add(tick, trade.lots);
-        if let Some(ask) = orders.asks.get(&trade.ask) {
-            if board.sellers.len() < SELLERS_MAX && !board.sellers.contains(&ask.provider) {
-                board.sellers.push(ask.provider);
-            }
+        let seller = orders.asks.get(&trade.ask).map(|ask| ask.provider);
+        let is_new = |seller: &AccountId| board.sellers.len() < SELLERS_MAX && !board.sellers.contains(seller);
+        if let Some(seller) = seller.filter(is_new) {
+            board.sellers.push(seller);
         }
     }
     work.put(key::board(id), &board);

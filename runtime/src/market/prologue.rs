@@ -1,7 +1,11 @@
 //! The exchange's part of a block before its transactions (market.md §18, ledger.md §7 step 4).
 //!
-//! 1. clock and anchor · 2. at most `timers` due timers by (due, kind, id) · 3. pairs · 4. instruments from a cursor while
-//! the rest of `auction_checks` suffices; one always fits, the next block goes on where this one stopped.
+//! 1. clock and anchor;
+//! 2. at most `timers` due timers by (due, kind, id);
+//! 3. pairs;
+//! 4. instruments from a cursor while the rest of `auction_checks` suffices; one always fits, the next block goes on
+//!    where this one stopped.
+//!
 //! Nothing here can be refused: a rule that fails is a bug.
 
 use super::batch::{self, Session};
