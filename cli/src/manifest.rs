@@ -116,6 +116,8 @@ pub enum YamlError {
     Duration { text: String },
     #[error("{what} `{text}` is unknown: {expected}")]
     Unknown { what: &'static str, text: String, expected: &'static str },
+    #[error("auto_topup by {amount} must be above 0 and at most cap_monthly {cap_monthly}")]
+    TopUp { amount: Amount, cap_monthly: Amount },
     #[error("{count} {what}, {min} to {max} are permitted")]
     Count { what: &'static str, count: u64, min: u64, max: u64 },
 }
@@ -426,11 +428,13 @@ impl BudgetYaml {
         }
         let auto_topup = match self.auto_topup {
             None => None,
-            Some(rule) => Some(AutoTopUp {
-                below_ms: duration_ms(&rule.below)?,
-                amount: money("amount", &rule.amount.0)?,
-                cap_monthly: money("cap_monthly", &rule.cap_monthly.0)?,
-            }),
+            Some(rule) => {
+                let (amount, cap_monthly) = (money("amount", &rule.amount.0)?, money("cap_monthly", &rule.cap_monthly.0)?);
+                if amount == Amount::ZERO || amount > cap_monthly {
+                    return Err(YamlError::TopUp { amount, cap_monthly });
+                }
+                Some(AutoTopUp { below_ms: duration_ms(&rule.below)?, amount, cap_monthly })
+            }
         };
         let deposit = money("deposit", &self.deposit.0)?;
         Ok(Budget { asset: self.asset, max_price: by_family, max_price_any: any, deposit, auto_topup })

@@ -101,6 +101,7 @@ fn mistakes_are_named() {
         ("deposit: \"5\"", "deposit: 5", "string"),
         ("below: 24h", "below: 24", "duration"),
         ("below: 24h", "below: 99999999999999999999d", "duration"),
+        ("cap_monthly: \"20\"", "cap_monthly: \"4\"", "cap_monthly"),
         ("grade: C", "grade: E", "grade"),
         ("term: rolling", "term: year", "term"),
         ("placement:", "volumes: {home: {lots: 3}}\nplacement:", "volumes"),

@@ -193,17 +193,14 @@ fn submit(bytes: &[u8], seen: &mut Seen) -> Answer {
         return (422, json!({ "error": name, "detail": "because it was told to" }));
     }
     for (order, action) in (100u64..).zip(&tx.body.actions) {
-        match &action.action {
-            Action::Bid { bid } => {
-                let id = tagged(Tag::Lease, &genesis, &[&order.to_be_bytes(), &[0, 0]]).to_hex();
-                let matched = lease(&id, "Matched", order, &hex::encode(bid.manifest_hash));
-                seen.leases.insert(id, matched);
-            }
-            Action::Wrap { lease, wrap, .. } => {
-                seen.leases.get_mut(&lease.to_hex()).unwrap()["state"] = "Active".into();
-                seen.wraps.push((*lease, wrap.as_slice().to_vec()));
-            }
-            _ => {}
+        if let Action::Bid { bid } = &action.action {
+            let id = tagged(Tag::Lease, &genesis, &[&order.to_be_bytes(), &[0, 0]]).to_hex();
+            let matched = lease(&id, "Matched", order, &hex::encode(bid.manifest_hash));
+            seen.leases.insert(id, matched);
+        }
+        if let Action::Wrap { lease, wrap, .. } = &action.action {
+            seen.leases.get_mut(&lease.to_hex()).unwrap()["state"] = "Active".into();
+            seen.wraps.push((*lease, wrap.as_slice().to_vec()));
         }
     }
     let id = tx.body.id(&genesis).to_hex();
