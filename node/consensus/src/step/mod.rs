@@ -33,7 +33,8 @@
 //!     not be on the selected chain: the driver keeps the diffs of executed blocks above the final point. It answers
 //!     `Valid { root, view }` with the view that children are checked against.
 //! D7  `Switch { rollback_to, apply }` names only executed blocks: the ledger undoes down to `rollback_to`, which is on
-//!     the old chain and at most k below its tip, and commits `apply` in order.
+//!     the old chain and at most k below its tip, and commits `apply` in order. What is undone may be applied again
+//!     without another `Execute`, also when it was executed before a restart: body and diff stay until forgotten.
 //! D8  Headers and bodies of the selected chain are served to peers by the driver from what it committed: the first id
 //!     of a locator that is on the selected chain, then at most 512 headers after it; nothing if no id is known.
 //! D9  `Sign` reaches an agent that derives slot and id from the header body, durably refuses a second id for a slot,

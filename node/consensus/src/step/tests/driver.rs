@@ -201,7 +201,9 @@ impl Node {
     fn switch(&mut self, rollback_to: BlockId, apply: Vec<BlockId>) {
         let before = self.disk.chain.len();
         while self.disk.chain.last().map_or(super::world::origin().id, |(id, _, _)| *id) != rollback_to {
-            self.disk.chain.pop().expect("the fork point is on the old chain");
+            let (_, _, body) = self.disk.chain.pop().expect("the fork point is on the old chain");
+            // Contract D7: it may be applied again.
+            self.bodies.insert(nupeer_primitives::blake2b_256(&body), body);
         }
         assert!(before - self.disk.chain.len() <= 6, "rollback deeper than k");
         for id in apply {
