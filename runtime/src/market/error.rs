@@ -16,6 +16,10 @@ macro_rules! errors {
         pub enum MarketError { $($(#[$meta])* #[error($text)] $name { $($field: $ty),* }),* }
 
         impl MarketError {
+            /// Every rule's number and name: receipts store the number alone.
+            pub const NAMES: &'static [(u16, &'static str)] =
+                &[$((9_216 + $code, concat!("market.", stringify!($name)))),*];
+
             /// The rule's bare name, as test vectors write it.
             #[must_use]
             pub const fn variant(&self) -> &'static str {

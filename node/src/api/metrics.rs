@@ -1,0 +1,156 @@
+//! Prometheus metrics, `nupeer_node_*`. The driver counts what happens; what merely stands somewhere is read when asked.
+
+use super::Api;
+use super::error::Problem;
+use super::ports::{Mode, Standing};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Distinct HTTP statuses and header rules are few; labels never come from outside.
+type Labelled = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// Counters of a node. Cheap to count from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    tip_height: Gauge,
+    tip_slot: Gauge,
+    slot_now: Gauge,
+    final_height: Gauge,
+    following: Gauge,
+    peers: Gauge,
+    mempool_txs: Gauge,
+    mempool_bytes: Gauge,
+    blocks_applied: Counter,
+    blocks_reverted: Counter,
+    rollbacks: Counter,
+    forged: Counter,
+    headers_refused: Labelled,
+    answers: Labelled,
+    apply_seconds: Histogram,
+    commit_seconds: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All zero.
+    #[must_use]
+    pub fn new() -> Self {
+        // 0.25 ms to 4 s: from an empty block to a stall worth an alarm.
+        let times = || Histogram::new(exponential_buckets(0.000_25, 2.0, 15));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("nupeer_node"),
+            tip_height: Gauge::default(),
+            tip_slot: Gauge::default(),
+            slot_now: Gauge::default(),
+            final_height: Gauge::default(),
+            following: Gauge::default(),
+            peers: Gauge::default(),
+            mempool_txs: Gauge::default(),
+            mempool_bytes: Gauge::default(),
+            blocks_applied: Counter::default(),
+            blocks_reverted: Counter::default(),
+            rollbacks: Counter::default(),
+            forged: Counter::default(),
+            headers_refused: Labelled::default(),
+            answers: Labelled::default(),
+            apply_seconds: times(),
+            commit_seconds: times(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("tip_height", "Height of the newest committed block", self.tip_height.clone());
+        r.register("tip_slot", "Slot of the newest committed block", self.tip_slot.clone());
+        r.register("slot_now", "Slot by this node's clock", self.slot_now.clone());
+        r.register("final_height", "Height of the newest block that is never reverted", self.final_height.clone());
+        r.register("following", "1 at the tip, 0 while syncing or stopping", self.following.clone());
+        r.register("peers", "Connected peers", self.peers.clone());
+        r.register("mempool_txs", "Transactions waiting", self.mempool_txs.clone());
+        r.register("mempool_bytes", "Bytes of the transactions waiting", self.mempool_bytes.clone());
+        r.register("blocks_applied", "Blocks committed", self.blocks_applied.clone());
+        r.register("blocks_reverted", "Blocks taken back", self.blocks_reverted.clone());
+        r.register("rollbacks", "Changes to another branch", self.rollbacks.clone());
+        r.register("blocks_forged", "Blocks made by this node's pool", self.forged.clone());
+        r.register("headers_refused", "Headers refused, by rule", self.headers_refused.clone());
+        r.register("api_answers", "Answers of the API, by status class", self.answers.clone());
+        let seconds = Unit::Seconds;
+        r.register_with_unit("apply", "Time to execute a block", seconds.clone(), self.apply_seconds.clone());
+        r.register_with_unit("db_commit", "Time to commit a block to disk", seconds, self.commit_seconds.clone());
+    }
+
+    /// A block was executed and committed.
+    pub fn block_applied(&self, execute: Duration, commit: Duration) {
+        self.blocks_applied.inc();
+        self.apply_seconds.observe(execute.as_secs_f64());
+        self.commit_seconds.observe(commit.as_secs_f64());
+    }
+
+    /// The node left a branch, taking `blocks` back.
+    pub fn rolled_back(&self, blocks: u64) {
+        self.rollbacks.inc();
+        self.blocks_reverted.inc_by(blocks);
+    }
+
+    /// The node made a block.
+    pub fn block_forged(&self) {
+        self.forged.inc();
+    }
+
+    /// A header broke a rule.
+    pub fn header_refused(&self, rule: &'static str) {
+        self.headers_refused.get_or_create(&[("rule", rule)]).inc();
+    }
+
+    /// The API answered.
+    pub(super) fn answered(&self, status: u16) {
+        let class = match status {
+            200..=299 => "2xx",
+            400..=499 => "4xx",
+            500..=599 => "5xx",
+            _ => "other",
+        };
+        self.answers.get_or_create(&[("status", class)]).inc();
+    }
+
+    /// The exposition text, with gauges as the node stands.
+    pub fn render(&self, standing: &Standing) -> Result<String, std::fmt::Error> {
+        let gauge = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge(&self.tip_height, standing.tip.height.0);
+        gauge(&self.tip_slot, standing.tip.slot.0);
+        gauge(&self.slot_now, standing.slot_now.0);
+        gauge(&self.final_height, standing.final_place.height.0);
+        gauge(&self.following, u64::from(standing.mode == Mode::Following));
+        gauge(&self.peers, u64::from(standing.peers));
+        gauge(&self.mempool_txs, standing.mempool_txs);
+        gauge(&self.mempool_bytes, standing.mempool_bytes);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Metrics for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "node",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+pub async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+    let text = api.metrics.render(&api.chain.standing()).map_err(|why| Problem::bug(why.to_string()))?;
+    Ok(([(CONTENT_TYPE, TEXT)], text))
+}
