@@ -69,9 +69,13 @@ pub struct WeightParameters {
 
 /// Takes the snapshot of `epoch` from the stake as it stands and drops the one that is too old.
 pub fn take_snapshot(work: &mut Work<'_>, epoch: Epoch, parameters: &WeightParameters) -> Result<(), Bug> {
-    let (ids, pools) = current_stake(work)?;
+    let (ids, pools, jailed) = current_stake(work)?;
     let classes = token_classes(work, &pools, parameters)?;
-    let weights = weights(&classes, &pools, parameters.floor_ppm, parameters.leverage);
+    let mut weights = weights(&classes, &pools, parameters.floor_ppm, parameters.leverage);
+    for weight in weights.iter_mut().zip(&jailed).filter(|(_, jailed)| **jailed).map(|(weight, _)| weight) {
+        // A jailed pool leads nothing, but its stake still counts in X_c: jailing gives nobody's class more share.
+        *weight = 0;
+    }
     if weights.iter().sum::<u128>() == 0 {
         // W = 0: the previous snapshot stays (consensus.md §2), under the new number.
         for (pool, weight) in snapshot(work, Epoch(epoch.0.saturating_sub(1)))? {
@@ -90,25 +94,23 @@ pub fn take_snapshot(work: &mut Work<'_>, epoch: Epoch, parameters: &WeightParam
     Ok(())
 }
 
-fn current_stake(work: &Work<'_>) -> Result<(Vec<PoolId>, Vec<PoolStake>), Bug> {
-    let mut ids = Vec::new();
-    let mut stakes = Vec::new();
+/// Every pool, its stake, and whether it is jailed.
+fn current_stake(work: &Work<'_>) -> Result<(Vec<PoolId>, Vec<PoolStake>, Vec<bool>), Bug> {
+    let (mut ids, mut stakes, mut jailed) = (Vec::new(), Vec::new(), Vec::new());
     for (key, pool) in work.scan::<Pool>(&Key::new(0x08), &[], POOLS_MAX)? {
         let id = pool_of(&key)?;
         let mut stake = PoolStake::default();
         for (i, token) in TOKENS.into_iter().enumerate() {
             let Some(own) = work.get::<PoolToken>(&pool_token_key(&id, token))? else { continue };
-            if pool.jailed {
-                continue;
-            }
             if let (Some(s), Some(p)) = (stake.stake.get_mut(i), stake.pledge.get_mut(i)) {
                 (*s, *p) = (own.stake.get(), own.pledge.get());
             }
         }
         ids.push(id);
         stakes.push(stake);
+        jailed.push(pool.jailed);
     }
-    Ok((ids, stakes))
+    Ok((ids, stakes, jailed))
 }
 
 fn token_classes(work: &Work<'_>, pools: &[PoolStake], parameters: &WeightParameters) -> Result<[TokenClass; 3], Bug> {
@@ -138,4 +140,72 @@ pub fn snapshot(work: &Work<'_>, epoch: Epoch) -> Result<Vec<(PoolId, u128)>, Bu
 /// The snapshot that leads in `epoch`.
 pub fn leading(work: &Work<'_>, epoch: Epoch) -> Result<Vec<(PoolId, u128)>, Bug> {
     snapshot(work, Epoch(epoch.0.saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::asset::AssetRecord;
+    use nupeer_primitives::cbor::{Bytes, Cbor};
+    use nupeer_primitives::genesis::{AssetRow, AssetStatus};
+    use nupeer_primitives::state::MemoryState;
+
+    const PARAMETERS: WeightParameters =
+        WeightParameters { share_ppm: [333_334, 333_333, 333_333], floor_ppm: 200_000, leverage: 20 };
+
+    /// Two pools of equal stake in every class.
+    fn state(second_jailed: bool) -> MemoryState {
+        let mut state = MemoryState::new();
+        for token in TOKENS {
+            let row = AssetRow {
+                id: token,
+                policy: [0; 28],
+                name: Bytes::default(),
+                ticker: "stake".into(),
+                status: AssetStatus::Active,
+            };
+            let record = AssetRecord { row, issued: 1_000_000, minted: 0, burned: 0 };
+            state.insert(asset::key(token).into_vec(), record.to_cbor());
+        }
+        for (n, jailed) in [(1, false), (2, second_jailed)] {
+            let cold_key = VerificationKey([n; 32]);
+            let id = cold_key.pool();
+            let pool = Pool { cold_key, vrf_hash: Hash([n; 32]), reward_account: AccountId([n; 28]), jailed };
+            state.insert(pool_key(&id).into_vec(), pool.to_cbor());
+            for token in TOKENS {
+                let own = PoolToken { stake: Amount::new(100_000), pledge: Amount::new(100_000) };
+                state.insert(pool_token_key(&id, token).into_vec(), own.to_cbor());
+            }
+        }
+        state
+    }
+
+    fn weight_of(second_jailed: bool, n: u8) -> u128 {
+        let state = state(second_jailed);
+        let mut work = Work::new(&state);
+        take_snapshot(&mut work, Epoch(1), &PARAMETERS).unwrap();
+        let rows = snapshot(&work, Epoch(1)).unwrap();
+        rows.into_iter().find(|(id, _)| *id == VerificationKey([n; 32]).pool()).unwrap().1
+    }
+
+    #[test]
+    fn a_jailed_pool_has_no_weight_and_gives_the_others_none_of_its_stake() {
+        assert!(weight_of(false, 2) > 0);
+        assert_eq!(weight_of(true, 2), 0);
+        assert_eq!(weight_of(true, 1), weight_of(false, 1));
+    }
+
+    #[test]
+    fn with_everybody_jailed_the_snapshot_before_stays() {
+        let mut state = state(true);
+        let only = VerificationKey([1; 32]);
+        let (key, id) = (pool_key(&only.pool()), only.pool());
+        let pool = Pool { cold_key: only, vrf_hash: Hash::ZERO, reward_account: AccountId([1; 28]), jailed: true };
+        state.insert(key.into_vec(), pool.to_cbor());
+        state.insert(snapshot_key(Epoch(4)).pool(&id).into_vec(), 7u128.to_cbor());
+        let mut work = Work::new(&state);
+        take_snapshot(&mut work, Epoch(5), &PARAMETERS).unwrap();
+        assert_eq!(snapshot(&work, Epoch(5)).unwrap(), [(id, 7)]);
+    }
 }
