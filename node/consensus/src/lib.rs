@@ -21,6 +21,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bodies;
+pub mod compact;
 pub mod crypto;
 pub mod density;
 pub mod effect;

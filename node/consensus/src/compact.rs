@@ -1,0 +1,144 @@
+//! Compact bodies (consensus.md §14): the ordered 8-byte short ids of a body's transactions, filled from the mempool.
+//!
+//! ```text
+//! C1  The sender names each transaction by the first 8 bytes of H(0x00 ‖ cbor tx), witnesses included.
+//! C2  The receiver puts in those that it has. If at most half are missing it asks for them, else for the whole body.
+//! C3  The result counts only if its hash is the header's: two transactions may share a short id, by chance or by
+//!     design (2^32 work). Then the whole body is asked for, and nobody is blamed.
+//! ```
+
+use alloc::vec::Vec;
+use nupeer_primitives::block::BODY_TXS_MAX;
+use nupeer_primitives::error::Malformed;
+use nupeer_primitives::hash::blake2b_256_of;
+use nupeer_primitives::{BlockBody, Cbor, Hash, Reader, Transaction, Writer};
+
+/// C1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ShortId(pub [u8; 8]);
+
+impl ShortId {
+    /// Of a transaction.
+    #[must_use]
+    pub fn of(tx: &Transaction) -> Self {
+        let Hash([a, b, c, d, e, f, g, h, ..]) = blake2b_256_of(&[&[0], &tx.to_cbor()]);
+        Self([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl Cbor for ShortId {
+    fn write(&self, w: &mut Writer) {
+        w.bytes(&self.0);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        r.get().map(Self)
+    }
+}
+
+/// A body by short ids.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CompactBody {
+    /// One for each transaction, in order.
+    pub txs: Vec<ShortId>,
+}
+
+impl Cbor for CompactBody {
+    fn write(&self, w: &mut Writer) {
+        w.put(&self.txs);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { txs: r.list(BODY_TXS_MAX)? })
+    }
+}
+
+/// What the receiver does next (C2, C3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Filled {
+    /// The body, equal to what the header promises.
+    Whole(BlockBody),
+    /// Ask for these; then fill again.
+    Missing(Vec<ShortId>),
+    /// Ask for the whole body.
+    TooFew,
+}
+
+impl CompactBody {
+    /// Of a body.
+    #[must_use]
+    pub fn of(body: &BlockBody) -> Self {
+        Self { txs: body.txs.iter().map(ShortId::of).collect() }
+    }
+
+    /// Fills in what `known` has. `body_hash` is the header's.
+    #[must_use]
+    pub fn fill(&self, body_hash: Hash, known: impl Fn(&ShortId) -> Option<Transaction>) -> Filled {
+        let mut body = BlockBody::default();
+        let mut missing = Vec::new();
+        for id in &self.txs {
+            match known(id) {
+                Some(tx) => body.txs.push(tx),
+                None => missing.push(*id),
+            }
+        }
+        if missing.len() > self.txs.len().div_euclid(2) {
+            Filled::TooFew
+        } else if !missing.is_empty() {
+            Filled::Missing(missing)
+        } else if body.hash() == body_hash {
+            Filled::Whole(body)
+        } else {
+            Filled::TooFew
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use nupeer_primitives::tx::TxBody;
+    use nupeer_primitives::{AccountId, Amount, Slot};
+
+    fn tx(seq: u64) -> Transaction {
+        let body = TxBody {
+            payer: AccountId([1; 28]),
+            seq,
+            from: Slot(0),
+            until: Slot(9),
+            max_fee: Amount::new(1),
+            cosigners: Vec::new(),
+            actions: Vec::new(),
+            memo: None,
+        };
+        Transaction { body, witnesses: Vec::new() }
+    }
+
+    fn case(size: u64, holds: impl Fn(u64) -> bool) -> Filled {
+        let body = BlockBody { txs: (0..size).map(tx).collect() };
+        let pool: BTreeMap<ShortId, Transaction> =
+            (0..size).filter(|n| holds(*n)).map(|n| (ShortId::of(&tx(n)), tx(n))).collect();
+        let compact = CompactBody::of(&body);
+        assert_eq!(CompactBody::from_cbor(&compact.to_cbor(), 1_000), Ok(compact.clone()));
+        let filled = compact.fill(body.hash(), |id| pool.get(id).cloned());
+        if let Filled::Whole(got) = &filled {
+            assert_eq!(got, &body);
+        }
+        filled
+    }
+
+    #[test]
+    fn bodies_are_filled_completed_or_asked_for() {
+        assert!(matches!(case(0, |_| false), Filled::Whole(_)));
+        assert!(matches!(case(9, |_| true), Filled::Whole(_)));
+        assert_eq!(case(10, |n| n != 3), Filled::Missing(Vec::from([ShortId::of(&tx(3))])));
+        assert!(matches!(case(10, |n| n < 5), Filled::Missing(ids) if ids.len() == 5));
+        assert_eq!(case(10, |n| n < 4), Filled::TooFew);
+    }
+
+    #[test]
+    fn a_clash_of_short_ids_asks_for_the_whole_body() {
+        let body = BlockBody { txs: Vec::from([tx(1), tx(2)]) };
+        assert_eq!(CompactBody::of(&body).fill(body.hash(), |_| Some(tx(1))), Filled::TooFew);
+    }
+}
