@@ -143,7 +143,7 @@ fn host_ids(held: &Held, config: &Config) -> (u32, u32) {
     if !geteuid().is_root() {
         return (geteuid().as_raw(), getegid().as_raw());
     }
-    let hash = u32::from_str_radix(held.dir.name().get(..8).unwrap_or("0"), 16).unwrap_or(0);
+    let hash = u32::from_str_radix(held.dir.machine_name().get(..8).unwrap_or("0"), 16).unwrap_or(0);
     let id = config.uid_base.saturating_add(hash % UID_SPAN);
     (id, id)
 }

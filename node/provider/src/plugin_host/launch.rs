@@ -96,6 +96,11 @@ impl Leash {
 /// # Errors
 /// [`LaunchError`]; the process is gone then.
 pub async fn launch(place: &PluginPlace) -> Result<(Plugin, Leash), LaunchError> {
+    launch_within(place, HANDSHAKE_TIMEOUT).await
+}
+
+/// [`launch`] with another time for the handshake, for plugins that are never going to make it.
+pub(super) async fn launch_within(place: &PluginPlace, limit: Duration) -> Result<(Plugin, Leash), LaunchError> {
     let program = place.program.display().to_string();
     let (descriptor, descriptor_hash) = read_descriptor(place).await?;
     let mut secret = [0u8; 32];
@@ -109,7 +114,7 @@ pub async fn launch(place: &PluginPlace) -> Result<(Plugin, Leash), LaunchError>
         return Err(deviant(place, "it ended at once"));
     };
     let mut stdout = BufReader::new(stdout);
-    let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
+    let greeted = tokio::time::timeout(limit, async {
         let line = read_line(place, &mut stdout).await?;
         check_line(place, &line, &descriptor, &descriptor_hash)?;
         if !stdout.buffer().is_empty() {

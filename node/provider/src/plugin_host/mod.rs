@@ -116,3 +116,6 @@ pub fn reason_of(error: &CallError) -> Option<Reason> {
         CallError::TimedOut { .. } | CallError::Unreachable { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,7 +280,7 @@ fn begin<R: Runtime>(
 /// itself must not count against the tenant, so it sits beside.
 fn make_cgroup<R: Runtime>(dir: &WorkloadDir, spec: &Spec, settings: &Settings) -> io::Result<Cgroup> {
     let layout = Layout::detect()?;
-    let cgroup = Cgroup::create(&layout, &settings.cgroup, &dir.name())?;
+    let cgroup = Cgroup::create(&layout, &settings.cgroup, &dir.machine_name())?;
     let mut limits = spec.limits.unwrap_or_default();
     if R::HOLDER_IS_WORKLOAD {
         // The engine's own memory and threads come on top of what the tenant bought.
@@ -312,7 +312,7 @@ const GO_BETWEEN_PIDS: u64 = 2;
 /// Name of the group of a holder that is not the workload.
 #[must_use]
 pub fn holder_group(dir: &WorkloadDir) -> String {
-    format!("{}{HOLDER_SUFFIX}", dir.name())
+    format!("{}{HOLDER_SUFFIX}", dir.machine_name())
 }
 
 fn carry<R: Runtime>(runtime: &R, held: &Arc<Held>) -> anyhow::Result<Ending> {

@@ -474,7 +474,7 @@ fn group_of(dir: &WorkloadDir) -> Option<Cgroup> {
 /// Removes what a finished holder leaves behind: processes, groups, sockets.
 async fn sweep(dir: &WorkloadDir) -> Result<(), Refusal> {
     let settings = dir.settings().ok().flatten().unwrap_or_default();
-    let (name, beside, recorded) = (dir.name(), holder_group(dir), group_of(dir));
+    let (name, beside, recorded) = (dir.machine_name(), holder_group(dir), group_of(dir));
     let swept = tokio::task::spawn_blocking(move || {
         let Ok(layout) = Layout::detect() else { return };
         // The handle knows where an earlier plugin put the group; without a handle it is where ours would be.

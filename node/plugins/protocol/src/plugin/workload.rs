@@ -125,10 +125,12 @@ impl WorkloadDir {
         &self.path
     }
 
-    /// The last part of D, used as the cgroup's name.
+    /// A name that no other workload on this machine has, not even the same id in another daemon's state: for
+    /// cgroups and user ids.
     #[must_use]
-    pub fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    pub fn machine_name(&self) -> String {
+        let hash = crate::descriptor::hash(self.path.as_os_str().as_encoded_bytes());
+        hex::encode(hash.get(..16).unwrap_or(&hash))
     }
 
     /// A file or directory in D.
