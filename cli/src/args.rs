@@ -31,6 +31,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Flags of every command")]
 pub struct Globals {
     /// Node to talk to.
     #[arg(long, global = true, env = "NUPEER_NODE", default_value = "http://127.0.0.1:8090", value_name = "URL")]
@@ -147,6 +148,7 @@ pub enum Keys {
         words_file: Option<PathBuf>,
     },
     /// Accounts of the keystore; needs no password.
+    #[command(after_help = "Examples:\n  nupeer keys list --json")]
     List,
     /// Addresses of the account; --cardano needs the password.
     #[command(after_help = "Examples:\n  nupeer keys address\n  nupeer keys address --network mainnet --cardano")]
@@ -182,6 +184,7 @@ pub enum SessionKeyCommand {
         file: PathBuf,
     },
     /// The public part of a key file.
+    #[command(after_help = "Examples:\n  nupeer keys session-key show session.key")]
     Show {
         /// Key file.
         #[arg(value_hint = ValueHint::FilePath)]
@@ -203,6 +206,7 @@ pub enum SessionKeyCommand {
         slots: u64,
     },
     /// End a grant.
+    #[command(after_help = "Examples:\n  nupeer keys session-key revoke KEY")]
     Revoke {
         /// Public key, 64 hex digits.
         key: String,
@@ -248,7 +252,7 @@ pub enum Provider {
         #[arg(long, default_value = "usd")]
         asset: String,
     },
-    /// List a machine. Session and seal key are shown by `nupeer-provider keys`.
+    /// List a machine. Its session and seal key are made on it, by the daemon; here go their public parts.
     #[command(after_help = "Examples:\n  nupeer provider host --site SK/Bratislava --session-key HEX --seal-key HEX --lots W=8,S=4")]
     Host(HostArgs),
     /// Change a listed machine; what isn't given stays.
@@ -288,11 +292,13 @@ pub enum Provider {
         standby_bps: u16,
     },
     /// Take an order back.
+    #[command(after_help = "Examples:\n  nupeer provider cancel 41")]
     Cancel {
         /// Order number.
         order: u64,
     },
     /// Your machines, or all with --all.
+    #[command(after_help = "Examples:\n  nupeer provider hosts\n  nupeer provider hosts --all --json")]
     Hosts {
         /// Everybody's.
         #[arg(long)]
@@ -318,6 +324,7 @@ pub enum Provider {
         asset: String,
     },
     /// Bond, machines, their leases and earnings.
+    #[command(after_help = "Examples:\n  nupeer provider status")]
     Status,
 }
 
@@ -364,6 +371,7 @@ pub enum HostStateArg {
 #[derive(Debug, Subcommand)]
 pub enum Market {
     /// Listed markets with their prices and bands.
+    #[command(after_help = "Examples:\n  nupeer market instruments")]
     Instruments,
     /// Orders of a market.
     #[command(after_help = "Examples:\n  nupeer market book W.EU.D.ROLL\n  nupeer market book 1 --json")]
@@ -372,16 +380,19 @@ pub enum Market {
         instrument: String,
     },
     /// Past days of a market.
+    #[command(after_help = "Examples:\n  nupeer market prices W.EU.D.ROLL")]
     Prices {
         /// Name or number.
         instrument: String,
     },
     /// Open orders of an account.
+    #[command(after_help = "Examples:\n  nupeer market orders\n  nupeer market orders nup_test1...")]
     Orders {
         /// bech32 or hex [default: your own].
         id: Option<String>,
     },
     /// Take an order back.
+    #[command(after_help = "Examples:\n  nupeer market cancel 41")]
     Cancel {
         /// Order number.
         order: u64,
@@ -412,12 +423,14 @@ pub struct Deploy {
 #[derive(Debug, Subcommand)]
 pub enum Lease {
     /// Your leases.
+    #[command(after_help = "Examples:\n  nupeer lease list\n  nupeer lease list --all --json")]
     List {
         /// Closed ones too.
         #[arg(long)]
         all: bool,
     },
     /// Everything about a lease.
+    #[command(after_help = "Examples:\n  nupeer lease show 3f2a")]
     Show(LeaseId),
     /// What the workload prints.
     #[command(after_help = "Examples:\n  nupeer lease logs 3f2a --follow")]
@@ -433,6 +446,7 @@ pub enum Lease {
         since_ms: u64,
     },
     /// What it has cost, and how long the money lasts.
+    #[command(after_help = "Examples:\n  nupeer lease bill 3f2a\n  nupeer lease bill 3f2a --json")]
     Bill(LeaseId),
     /// Add money; anyone may.
     #[command(name = "topup", after_help = "Examples:\n  nupeer lease topup 3f2a 5")]
@@ -444,6 +458,7 @@ pub enum Lease {
         amount: String,
     },
     /// Take unused money back.
+    #[command(after_help = "Examples:\n  nupeer lease withdraw 3f2a 1.5")]
     Withdraw {
         /// Which lease.
         #[command(flatten)]
@@ -452,6 +467,7 @@ pub enum Lease {
         amount: String,
     },
     /// End a lease and get the rest back.
+    #[command(after_help = "Examples:\n  nupeer lease close 3f2a --wait final")]
     Close(LeaseId),
     /// Who else may act for you; without --key all are shown, with --clear all end.
     #[command(after_help = "Examples:\n  nupeer lease delegates 3f2a\n  nupeer lease delegates 3f2a --key HEX --scopes sign,logs --hours 24")]
@@ -476,6 +492,7 @@ pub enum Lease {
         clear: bool,
     },
     /// Seal the bundle key to the present host again.
+    #[command(after_help = "Examples:\n  nupeer lease wrap 3f2a")]
     Wrap(LeaseId),
 }
 
@@ -505,17 +522,20 @@ pub enum DelegateScope {
 #[derive(Debug, Subcommand)]
 pub enum Tx {
     /// Where a transaction is and how it ended.
+    #[command(after_help = "Examples:\n  nupeer tx show ID")]
     Show {
         /// Id, hex.
         id: String,
     },
     /// Send a signed transaction from a file: CBOR, or hex of it.
+    #[command(after_help = "Examples:\n  nupeer tx submit signed.cbor\n  nupeer tx submit signed.hex --wait final")]
     Submit {
         /// File.
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
     /// The readable text of a transaction file, as a wallet shows it.
+    #[command(after_help = "Examples:\n  nupeer tx text signed.cbor")]
     Text {
         /// File: CBOR of a transaction, or hex of it.
         #[arg(value_hint = ValueHint::FilePath)]
@@ -530,8 +550,10 @@ pub enum Node {
     #[command(after_help = "Examples:\n  nupeer node status --node http://127.0.0.1:8090")]
     Status,
     /// Stake pools and their shares.
+    #[command(after_help = "Examples:\n  nupeer node pools")]
     Pools,
     /// Parameters of the chain.
+    #[command(after_help = "Examples:\n  nupeer node parameters --json")]
     Parameters,
 }
 
@@ -551,6 +573,21 @@ mod tests {
     #[test]
     fn the_interface_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn visit(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let mut leaf = true;
+            for inner in command.get_subcommands() {
+                leaf = false;
+                visit(inner, &path);
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!leaf || help.contains("Examples:\n  nupeer "), "{path} has no example");
+        }
+        visit(&Cli::command(), "");
     }
 
     #[test]

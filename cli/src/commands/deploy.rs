@@ -234,6 +234,9 @@ fn gateway(error: ClientError) -> Failure {
         let failure = Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway {url} does not answer: {why}"));
         return failure.next("name the gateway with --gateway URL or NUPEER_GATEWAY");
     }
+    if let ClientError::Unexpected { status, detail } = &error {
+        return Failure::new(Exit::Other, "cli.Gateway", format!("the gateway answered {status}: {detail}"));
+    }
     error.into()
 }
 
