@@ -136,6 +136,9 @@ impl InHand {
             match effect {
                 Effect::Moved { state, at_ms } => {
                     work.emit(Event::LeaseMoved { lease: self.id, state: state.code(), at_ms: *at_ms });
+                    if *state == LeaseState::Grace {
+                        work.emit(Event::RunwayNotice { lease: self.id, hours: 0 });
+                    }
                 }
                 Effect::Paid { .. } => self.pay(work, effect)?,
                 Effect::Refunded { amount } => {

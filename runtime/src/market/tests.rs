@@ -222,9 +222,13 @@ fn provider() -> Action {
 }
 
 fn host(session_key: VerificationKey) -> Action {
+    host_of_grade(session_key, Grade::D)
+}
+
+fn host_of_grade(session_key: VerificationKey, grade: Grade) -> Action {
     Action::Host {
         site: ZoneId(4),
-        grade: Grade::D,
+        grade,
         session_key,
         seal_key: [9; 32],
         traits: 3,

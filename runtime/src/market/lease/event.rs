@@ -1,6 +1,6 @@
 //! What happens from outside. Every pair of state and event that no row of market.md §7 lists is `WrongState`.
 
-use super::{Effect, Holder, Lease, LeaseState};
+use super::{Effect, Former, Holder, Lease, LeaseState};
 use crate::market::error::MarketError;
 use crate::market::receipt::{self, Against, Claim, ClaimKind, Reading, Signers, Verdict};
 use crate::market::terms::Terms;
@@ -86,6 +86,14 @@ pub enum Event {
         /// Which host.
         host: HostId,
     },
+}
+
+impl Former {
+    /// That it wiped.
+    #[must_use]
+    pub const fn wiped(&self) -> Event {
+        Event::Wiped { host: self.holder.host }
+    }
 }
 
 impl Lease {

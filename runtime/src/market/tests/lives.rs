@@ -219,12 +219,7 @@ fn what_is_refused_says_why() {
     for ((actor, action), name) in cases {
         assert_eq!(x.block(1, &[(actor, action.clone())]), [Err(name)], "{action:?}");
     }
-    let graded = match host(OTHER.key()) {
-        Action::Host { site, session_key, seal_key, traits, lots, attestation_hash, .. } => {
-            Action::Host { site, grade: Grade::B, session_key, seal_key, traits, lots, attestation_hash }
-        }
-        other => other,
-    };
+    let graded = host_of_grade(OTHER.key(), Grade::B);
     assert_eq!(x.block(1, &[(PROVIDER.actor(), graded)]), [Err("market.CredentialMissing")]);
 }
 
