@@ -31,7 +31,7 @@ fn stock() -> Vec<TestBlock> {
 
 fn point(of: &TestBlock, lie: u64) -> Point {
     let Point { id, height, slot } = of.point();
-    if lie % 4 == 0 { Point { id, height: Height(lie), slot: Slot(lie) } } else { Point { id, height, slot } }
+    if lie.is_multiple_of(4) { Point { id, height: Height(lie), slot: Slot(lie) } } else { Point { id, height, slot } }
 }
 
 fn net_err(n: u64) -> NetErr {
@@ -53,18 +53,18 @@ fn input(kind: u8, a: u8, n: u64, stock: &[TestBlock]) -> Input {
             let end = stock.len().min(start + usize::from(a % 12));
             Input::Headers(req, Ok(stock[start..end].iter().map(TestBlock::bytes).collect()))
         }
-        8 => Input::Headers(req, if a % 2 == 0 { Err(net_err(n)) } else { Ok(Vec::from([Vec::from([a; 9])])) }),
+        8 => Input::Headers(req, if a.is_multiple_of(2) { Err(net_err(n)) } else { Ok(Vec::from([Vec::from([a; 9])])) }),
         9 => {
             let digest = BodyDigest { size: of.header.body.body_size, hash: Some(of.header.body.body_hash) };
-            Input::Bodies(req, Ok(alloc::vec![if a % 3 == 0 { None } else { Some(digest) }; usize::from(a % 5)]))
+            Input::Bodies(req, Ok(alloc::vec![if a.is_multiple_of(3) { None } else { Some(digest) }; usize::from(a % 5)]))
         }
         10 => Input::Bodies(req, Err(net_err(n))),
-        11 => Input::Verified(Job(n % 64), if a % 8 == 0 { Err(HeaderError::KesSig { evolution: 1 }) } else { Ok(()) }),
+        11 => Input::Verified(Job(n % 64), if a.is_multiple_of(8) { Err(HeaderError::KesSig { evolution: 1 }) } else { Ok(()) }),
         12 => {
             let id = of.point().id;
             let view = super::world::view(of.header.body.slot.0);
-            let root = if a % 8 == 0 { Hash::ZERO } else { of.header.body.state_root };
-            Input::Executed(id, if a % 9 == 0 { Exec::Invalid(BlockRule::Ledger(2)) } else { Exec::Valid { root, view } })
+            let root = if a.is_multiple_of(8) { Hash::ZERO } else { of.header.body.state_root };
+            Input::Executed(id, if a.is_multiple_of(9) { Exec::Invalid(BlockRule::Ledger(2)) } else { Exec::Valid { root, view } })
         }
         13 => Input::LeaderProof {
             slot: n % 40,
@@ -72,8 +72,8 @@ fn input(kind: u8, a: u8, n: u64, stock: &[TestBlock]) -> Input {
             claim: Some(Box::new(LeaderClaim { vrf: of.header.body.vrf, opcert: of.header.body.opcert })),
         },
         14 => {
-            let body = BodyDigest { size: 1, hash: (a % 2 == 0).then_some(Hash::ZERO) };
-            if a % 3 == 0 {
+            let body = BodyDigest { size: 1, hash: (a.is_multiple_of(2)).then_some(Hash::ZERO) };
+            if a.is_multiple_of(3) {
                 Input::ForgeFailed { slot: n % 40, why: ForgeError::TooSlow }
             } else {
                 Input::Forged { slot: n % 40, parent: BlockId(GENESIS.0.0), body, root: Hash::ZERO }

@@ -72,7 +72,7 @@ impl World {
                 // Clocks differ by up to 300 ms.
                 let offset = u64::from(n) * 75;
                 world.at(slot * 1_000 + offset, n, Event::Tick(slot, 0));
-                if (slot + u64::from(n)) % 5 == 0 {
+                if (slot + u64::from(n)).is_multiple_of(5) {
                     world.at(slot * 1_000 + offset + 500, n, Event::Tick(slot, 500));
                 }
             }
@@ -131,7 +131,7 @@ impl World {
         match event {
             Event::Tick(slot, ms) => {
                 node.clock(slot, ms);
-                if slot % 3 == 0 && ms == 0 {
+                if slot.is_multiple_of(3) && ms == 0 {
                     self.mingle(n);
                 }
             }

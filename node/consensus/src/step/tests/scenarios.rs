@@ -474,7 +474,7 @@ fn a_leader_forges_each_slot_once_also_after_a_restart() {
         for ms in [0, 300, 900] {
             node.clock(slot, ms);
         }
-        if slot % 3 == 0 {
+        if slot.is_multiple_of(3) {
             node.boot();
             node.clock(slot, 950);
         }
