@@ -94,7 +94,9 @@ impl InHand {
         state.rest_until_ms = at_ms.saturating_add(RULE_REST_MS);
         let spent = state.spent.checked_add(rule.amount).filter(|spent| *spent <= rule.cap);
         let free = bank::balance(work, &rule.from, self.deal.asset)?.free;
-        if let Some(spent) = spent.filter(|_| rule.amount <= free) {
+        // A timer must not be refused: what the escrow could not count is not tried.
+        let fits = self.lease.totals.deposited.checked_add(rule.amount.get()).is_some();
+        if let Some(spent) = spent.filter(|_| fits && rule.amount <= free) {
             state.spent = spent;
             self.top_up(work, at_ms, &rule.from, rule.amount)?;
         }
