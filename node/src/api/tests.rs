@@ -383,3 +383,31 @@ async fn other_origins_may_read_and_not_send() {
     let answer = rig.router.clone().oneshot(ask).await.unwrap();
     assert_eq!(answer.headers()["access-control-allow-methods"], "GET");
 }
+
+#[tokio::test]
+async fn the_service_answers_on_a_socket_and_stops_with_open_streams() {
+    let rig = rig();
+    rig.chain.forge(1);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let client = nupeer_client::http::Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let service = tokio::spawn(serve(listener, rig.api.clone(), async move { drop(stopped.await) }));
+    assert_eq!(client.status().await.unwrap().tip.height, 1);
+    let refused = client.submit(&rig.signed(1, pay(5, u64::MAX)).await).await.unwrap_err();
+    assert!(refused.to_string().contains("tokens.Insufficient"), "{refused}");
+    let stream = tokio::net::TcpStream::connect(client.url().trim_start_matches("http://")).await.unwrap();
+    let (mut answer, mut ask) = stream.into_split();
+    tokio::io::AsyncWriteExt::write_all(&mut ask, b"GET /v1/events?from=1 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    while !seen.contains("event: applied") {
+        let mut part = [0; 1_024];
+        let length = tokio::io::AsyncReadExt::read(&mut answer, &mut part).await.unwrap();
+        seen.push_str(std::str::from_utf8(&part[..length]).unwrap());
+    }
+    stop.send(()).unwrap();
+    let mut rest = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut answer, &mut rest).await.unwrap();
+    assert!(rest.contains("event: closing"), "{rest}");
+    drop(client);
+    service.await.unwrap().unwrap();
+}
