@@ -13,10 +13,13 @@
 //! # What it deliberately does not do
 //! It holds no account key, believes no plugin about money, and runs no workload itself.
 
+pub mod clock;
 pub mod conformance;
 pub mod core;
+pub mod edge;
 pub mod journal;
 pub mod keys;
 pub mod meter;
 pub mod plugin_host;
 pub mod ports;
+pub mod tunnel;
