@@ -16,7 +16,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use nupeer_plugin_protocol::v1::Spec;
 use prost::Message as _;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
+};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
@@ -131,7 +133,12 @@ struct Forwarded(Vec<(tokio::signal::unix::Signal, Signal)>);
 impl Forwarded {
     fn new() -> std::io::Result<Self> {
         let signals = [
-            Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
             Signal::SIGWINCH,
         ];
         let listen = |number: Signal| Ok((signal(SignalKind::from_raw(number as i32))?, number));

@@ -60,7 +60,8 @@ pub fn enter(dir: &WorkloadDir, spec: &Spec, config: &Config) -> anyhow::Result<
     let scratch = spec.limits.map_or(0, |limits| limits.scratch_bytes);
     let scratch = if scratch == 0 { SCRATCH_BYTES_DEFAULT } else { scratch };
     let options = format!("mode=1777,size={scratch}");
-    mount(Some("tmpfs"), &root.join("tmp"), Some("tmpfs"), HARMLESS, Some(options.as_str())).context("mounting /tmp")?;
+    mount(Some("tmpfs"), &root.join("tmp"), Some("tmpfs"), HARMLESS, Some(options.as_str()))
+        .context("mounting /tmp")?;
     // A user namespace may only mount a proc of its own while it sees a whole one; init covers this with its own.
     let whole = MsFlags::MS_BIND | MsFlags::MS_REC;
     mount(Some("/proc"), &root.join("proc"), NONE, whole, NONE).context("binding /proc")?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Pid, Uid, chown, geteuid, getegid};
+use nix::unistd::{Gid, Pid, Uid, chown, getegid, geteuid};
 use nupeer_plugin_protocol::cgroup::Layout;
 use nupeer_plugin_protocol::limits::RPP_VERSION;
 use nupeer_plugin_protocol::plugin::Runtime;

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context as _;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, getppid, geteuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, geteuid, getppid, setgroups, setresgid, setresuid, setsid};
 use nupeer_plugin_protocol::plugin::workload::WorkloadDir;
 use nupeer_plugin_protocol::uds::ShortPath;
 use rustix::process::{Signal, set_parent_process_death_signal};

@@ -132,7 +132,8 @@ impl Cgroup {
     fn create_v2(layout: &Layout, parent: &str, name: &str) -> io::Result<Self> {
         let Some((mount, own)) = &layout.unified else { return Err(absent("unified hierarchy")) };
         // A group with processes cannot hand controllers down, except the root; so the root is tried last.
-        let parents = if parent.is_empty() { vec![below(mount, own), mount.clone()] } else { vec![below(mount, parent)] };
+        let parents =
+            if parent.is_empty() { vec![below(mount, own), mount.clone()] } else { vec![below(mount, parent)] };
         let mut last = absent("unified hierarchy");
         for parent in parents {
             match enable_v2(&parent).and_then(|level| {
@@ -388,7 +389,8 @@ impl fmt::Display for Cgroup {
         match self {
             Self::V2(path) => write!(f, "v2:{}", path.display()),
             Self::V1(groups) => {
-                let pairs: Vec<String> = groups.iter().map(|(name, path)| format!("{name}={}", path.display())).collect();
+                let pairs: Vec<String> =
+                    groups.iter().map(|(name, path)| format!("{name}={}", path.display())).collect();
                 write!(f, "v1:{}", pairs.join(";"))
             }
         }

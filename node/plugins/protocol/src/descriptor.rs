@@ -193,10 +193,7 @@ mod tests {
     #[test]
     fn bad_descriptors_are_named() {
         let missing = descriptor().to_json().replace("\"caps\"", "\"cups\"");
-        assert_eq!(
-            Descriptor::from_json(missing.as_bytes()),
-            Err(DescriptorError::FieldMalformed { field: "caps" })
-        );
+        assert_eq!(Descriptor::from_json(missing.as_bytes()), Err(DescriptorError::FieldMalformed { field: "caps" }));
         let wide = descriptor().to_json().replace("[2,4]", "[2,400]");
         assert_eq!(Descriptor::from_json(wide.as_bytes()), Err(DescriptorError::FieldMalformed { field: "meters" }));
         assert!(matches!(

@@ -105,12 +105,7 @@ impl Cookie {
     ///
     /// # Errors
     /// [`HandshakeError::MacMismatch`].
-    pub fn verify(
-        &self,
-        direction: Direction,
-        descriptor_hash: &[u8; 32],
-        given: &[u8],
-    ) -> Result<(), HandshakeError> {
+    pub fn verify(&self, direction: Direction, descriptor_hash: &[u8; 32], given: &[u8]) -> Result<(), HandshakeError> {
         let wanted = self.mac(direction, descriptor_hash);
         let same_length = wanted.len() == given.len();
         let difference = wanted.iter().zip(given).fold(0u8, |acc, (a, b)| acc | (a ^ b));

@@ -19,11 +19,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            fuel_per_request_max: 10_000_000_000,
-            request_within: Duration::from_secs(60),
-            requests_at_once: 64,
-        }
+        Self { fuel_per_request_max: 10_000_000_000, request_within: Duration::from_secs(60), requests_at_once: 64 }
     }
 }
 

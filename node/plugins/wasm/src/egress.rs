@@ -237,8 +237,12 @@ mod tests {
     async fn local_addresses_are_refused_even_when_egress_is_open() {
         let open = policy(Egress::Open, &[]);
         for uri in [
-            "http://127.0.0.1:1/", "http://localhost:1/", "http://169.254.169.254/latest", "http://[::1]:1/",
-            "http://10.0.0.1/", "http://[::ffff:192.168.0.1]/",
+            "http://127.0.0.1:1/",
+            "http://localhost:1/",
+            "http://169.254.169.254/latest",
+            "http://[::1]:1/",
+            "http://10.0.0.1/",
+            "http://[::ffff:192.168.0.1]/",
         ] {
             let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
             let request = Request::get(uri).body(body).unwrap();

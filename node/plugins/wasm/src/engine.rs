@@ -43,6 +43,7 @@ pub fn load(engine: &Engine, artifact: &Path) -> anyhow::Result<ProxyPre<Guest>>
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    let linked = linker.instantiate_pre(&component).context("the component imports what this runtime does not offer")?;
+    let linked =
+        linker.instantiate_pre(&component).context("the component imports what this runtime does not offer")?;
     Ok(ProxyPre::new(linked).context("the component does not export wasi:http/incoming-handler")?)
 }

@@ -57,8 +57,8 @@ impl Server {
     /// I/O.
     pub fn bind(path: &Path) -> anyhow::Result<UnixListener> {
         let _ = fs::remove_file(path);
-        let listener = UnixListener::bind(ShortPath::new(path)?)
-            .with_context(|| format!("listening on {}", path.display()))?;
+        let listener =
+            UnixListener::bind(ShortPath::new(path)?).with_context(|| format!("listening on {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     }

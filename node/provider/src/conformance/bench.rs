@@ -28,15 +28,8 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 static BENCHES: AtomicU32 = AtomicU32::new(0);
 
 /// The limits that subjects run under.
-pub const SUBJECT_LIMITS: Limits = Limits {
-    ram_bytes: 64 * MIB,
-    cpu_milli: 500,
-    pids: 16,
-    scratch_bytes: 8 * MIB,
-    io_bps: 0,
-    net_bps: 0,
-    fds: 128,
-};
+pub const SUBJECT_LIMITS: Limits =
+    Limits { ram_bytes: 64 * MIB, cpu_milli: 500, pids: 16, scratch_bytes: 8 * MIB, io_bps: 0, net_bps: 0, fds: 128 };
 
 /// What kind of workload a plugin is tested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,9 +193,8 @@ impl Bench {
     /// # Errors
     /// What failed.
     pub async fn prepare(&self, spec: Spec) -> Result<Vec<u8>, crate::plugin_host::CallError> {
-        let plugin = self.plugin().map_err(|error| crate::plugin_host::CallError::Unreachable {
-            text: error.to_string(),
-        })?;
+        let plugin =
+            self.plugin().map_err(|error| crate::plugin_host::CallError::Unreachable { text: error.to_string() })?;
         plugin.prepare(spec, PREPARE_WITHIN).await
     }
 
@@ -254,7 +246,10 @@ impl Bench {
         for pid in &pids {
             signal(*pid, Signal::SIGKILL);
         }
-        ensure!(until(Duration::from_secs(5), || !pids.iter().any(|pid| alive(*pid))).await, "{pids:?} survive SIGKILL");
+        ensure!(
+            until(Duration::from_secs(5), || !pids.iter().any(|pid| alive(*pid))).await,
+            "{pids:?} survive SIGKILL"
+        );
         Ok(())
     }
 

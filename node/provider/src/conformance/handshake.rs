@@ -72,8 +72,7 @@ fn command(bench: &Bench) -> Command {
 
 async fn begin(bench: &Bench) -> anyhow::Result<Raw> {
     let cookie = Cookie::new([7; 32]);
-    let mut child =
-        command(bench).env(COOKIE_VARIABLE, cookie.to_hex()).env(VERSIONS_VARIABLE, "1").spawn()?;
+    let mut child = command(bench).env(COOKIE_VARIABLE, cookie.to_hex()).env(VERSIONS_VARIABLE, "1").spawn()?;
     let mut stdout = BufReader::new(child.stdout.take().context("no standard output")?);
     let mut text = String::new();
     let reading = stdout.read_line(&mut text);

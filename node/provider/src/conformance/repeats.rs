@@ -15,7 +15,10 @@ pub async fn run(bench: &mut Bench, steps: &mut Steps) -> anyhow::Result<()> {
     let plugin = bench.plugin()?;
     let spec = bench.spec(ID, 1);
     let unprepared = plugin.start(ID, 1).await;
-    ensure!(unprepared.as_ref().err().and_then(reason_of) == Some(Reason::NotPrepared), "Start unprepared: {unprepared:?}");
+    ensure!(
+        unprepared.as_ref().err().and_then(reason_of) == Some(Reason::NotPrepared),
+        "Start unprepared: {unprepared:?}"
+    );
     let absent = plugin.stop(ID, 1, 0, Duration::ZERO).await;
     ensure!(absent.as_ref().err().and_then(reason_of) == Some(Reason::NotFound), "Stop of nothing: {absent:?}");
     steps.done("Start before Prepare: NotPrepared; Stop of nothing: NotFound");
@@ -39,7 +42,10 @@ pub async fn run(bench: &mut Bench, steps: &mut Steps) -> anyhow::Result<()> {
 
     let (first, second) = (plugin.start(ID, 1).await?, plugin.start(ID, 1).await?);
     ensure!(first == second, "Start gave two handles");
-    ensure!(first.state.len() <= nupeer_plugin_protocol::limits::HANDLE_STATE_BYTES_MAX, "the handle's state is too large");
+    ensure!(
+        first.state.len() <= nupeer_plugin_protocol::limits::HANDLE_STATE_BYTES_MAX,
+        "the handle's state is too large"
+    );
     let both = tokio::join!(plugin.start(ID, 1), plugin.start(ID, 1));
     ensure!(both.0? == first && both.1? == first, "two Starts at once gave another handle");
     for _ in 0..2 {

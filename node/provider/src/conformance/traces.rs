@@ -38,7 +38,10 @@ pub async fn run(bench: &mut Bench, steps: &mut Steps, cycles: u32) -> anyhow::R
     ensure!(first == last, "traces grew: {first:?} became {last:?}");
     let left: Vec<&PathBuf> = groups.iter().filter(|path| path.exists()).collect();
     ensure!(left.is_empty(), "cgroups are left: {left:?}");
-    steps.done(format!("{cycles} cycles: no process, no mount, no cgroup, {} files as after the first", first.files.len()));
+    steps.done(format!(
+        "{cycles} cycles: no process, no mount, no cgroup, {} files as after the first",
+        first.files.len()
+    ));
 
     plugin.destroy(ID, 1, Wipe::Discard).await?;
     let gone = traces(bench.state_dir())?;

@@ -122,9 +122,7 @@ async fn keep(
                 }
                 HostEvent::Down { ended, pause }
             }
-            Err(error) => {
-                HostEvent::Failed { why: error.to_string(), plugin_fault: error.is_plugin_fault(), pause }
-            }
+            Err(error) => HostEvent::Failed { why: error.to_string(), plugin_fault: error.is_plugin_fault(), pause },
         };
         let _ = events.try_send(event);
         tokio::select! {

@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use nupeer_plugin_protocol::Descriptor;
 use nupeer_plugin_protocol::descriptor::{DescriptorError, hash};
-use nupeer_plugin_protocol::handshake::{
-    COOKIE_VARIABLE, Cookie, Direction, HandshakeError, Line, VERSIONS_VARIABLE,
-};
+use nupeer_plugin_protocol::handshake::{COOKIE_VARIABLE, Cookie, Direction, HandshakeError, Line, VERSIONS_VARIABLE};
 use nupeer_plugin_protocol::limits::{
     DESCRIPTOR_BYTES_MAX, HANDSHAKE_LINE_BYTES_MAX, HANDSHAKE_TIMEOUT, RPP_VERSION, UNARY_TIMEOUT,
 };
@@ -207,10 +205,8 @@ async fn read_line(place: &PluginPlace, stdout: &mut BufReader<ChildStdout>) -> 
     let limit = u64::try_from(HANDSHAKE_LINE_BYTES_MAX).unwrap_or(0).saturating_add(1);
     stdout.take(limit).read_until(b'\n', &mut text).await.map_err(not_started(place))?;
     let text = String::from_utf8_lossy(&text);
-    let handshake = |source: HandshakeError| LaunchError::Handshake {
-        program: place.program.display().to_string(),
-        source,
-    };
+    let handshake =
+        |source: HandshakeError| LaunchError::Handshake { program: place.program.display().to_string(), source };
     if !text.ends_with('\n') {
         return Err(handshake(HandshakeError::LineMalformed { line: text.chars().take(120).collect() }));
     }
@@ -281,9 +277,7 @@ async fn configure(place: &PluginPlace, plugin: &Plugin) -> Result<(), LaunchErr
         device_ids: Vec::new(),
     };
     let configured = within("Configure", UNARY_TIMEOUT, plugin.client.clone().configure(request)).await;
-    configured
-        .map(drop)
-        .map_err(|source| LaunchError::Call { program: place.program.display().to_string(), source })
+    configured.map(drop).map_err(|source| LaunchError::Call { program: place.program.display().to_string(), source })
 }
 
 async fn watch_process(

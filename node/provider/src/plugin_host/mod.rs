@@ -94,9 +94,10 @@ impl LaunchError {
     #[must_use]
     pub const fn is_plugin_fault(&self) -> bool {
         match self {
-            Self::DescriptorMalformed { .. } | Self::LineLate { .. } | Self::Handshake { .. } | Self::Deviant { .. } => {
-                true
-            }
+            Self::DescriptorMalformed { .. }
+            | Self::LineLate { .. }
+            | Self::Handshake { .. }
+            | Self::Deviant { .. } => true,
             Self::NotStarted { .. } | Self::Call { .. } => false,
         }
     }

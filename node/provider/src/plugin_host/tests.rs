@@ -11,7 +11,8 @@ const DESCRIPTOR: &str = r#"{"artifacts":[],"caps":0,"config_schema":{},"develop
 
 fn plugin(root: &Path, serve: &str) -> PluginPlace {
     let program = root.join("plugin");
-    let script = format!("#!/bin/sh\nif [ \"$1\" = descriptor ]; then printf '%s\\n' '{DESCRIPTOR}'; exit 0; fi\n{serve}\n");
+    let script =
+        format!("#!/bin/sh\nif [ \"$1\" = descriptor ]; then printf '%s\\n' '{DESCRIPTOR}'; exit 0; fi\n{serve}\n");
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     PluginPlace {

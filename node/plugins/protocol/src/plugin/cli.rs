@@ -24,10 +24,7 @@ A runtime plugin of nupeer-provider (RPP/1).
 
 /// Runs a plugin's command line. `extra` takes subcommands of its own first and returns `None` for all others.
 #[must_use]
-pub fn main<R: Runtime>(
-    runtime: R,
-    extra: impl FnOnce(&R, &[String]) -> Option<anyhow::Result<ExitCode>>,
-) -> ExitCode {
+pub fn main<R: Runtime>(runtime: R, extra: impl FnOnce(&R, &[String]) -> Option<anyhow::Result<ExitCode>>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match extra(&runtime, &arguments) {
         Some(result) => result,

@@ -24,10 +24,7 @@ pub fn find(state: &StateDir, id: &WorkloadId) -> io::Result<Option<Destroyed>> 
 /// # Errors
 /// I/O.
 pub fn add(state: &StateDir, record: Destroyed) -> io::Result<()> {
-    let lock = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(state.path().join("destroyed.lock"))?;
+    let lock = std::fs::OpenOptions::new().create(true).append(true).open(state.path().join("destroyed.lock"))?;
     lock.lock()?;
     let mut records = read(state)?;
     records.retain(|other| other.id != record.id);

@@ -35,9 +35,8 @@ impl EventLog {
     /// # Errors
     /// I/O.
     pub fn append(&self, id: &str, kind: EventKind, code: i32, text: &str) -> io::Result<u64> {
-        let open = |name: &str| {
-            fs::OpenOptions::new().create(true).append(true).mode(0o600).open(self.directory.join(name))
-        };
+        let open =
+            |name: &str| fs::OpenOptions::new().create(true).append(true).mode(0o600).open(self.directory.join(name));
         let lock: File = open("events.lock")?;
         lock.lock()?;
         let seq = self.newest()?.saturating_add(1);

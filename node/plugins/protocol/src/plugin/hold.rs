@@ -320,7 +320,11 @@ fn carry<R: Runtime>(runtime: &R, held: &Arc<Held>) -> anyhow::Result<Ending> {
     let executor = if threads <= 1 {
         tokio::runtime::Builder::new_current_thread().enable_all().build()
     } else {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).max_blocking_threads(32).enable_all().build()
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(32)
+            .enable_all()
+            .build()
     }?;
     let ending = executor.block_on(async {
         let socket = held.dir.join("sock");
@@ -385,10 +389,9 @@ async fn accompany(held: &Arc<Held>, listener: &UnixListener) -> Never {
 }
 
 async fn answer(held: Arc<Held>, mut stream: UnixStream) {
-    let request: io::Result<HoldRequest> =
-        tokio::time::timeout(Duration::from_secs(5), control::receive(&mut stream)).await.unwrap_or_else(|_| {
-            Err(io::Error::from(io::ErrorKind::TimedOut))
-        });
+    let request: io::Result<HoldRequest> = tokio::time::timeout(Duration::from_secs(5), control::receive(&mut stream))
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
     let Ok(HoldRequest { ask: Some(ask) }) = request else { return };
     if let Ask::Stop(order) = &ask {
         let signal = i32::try_from(order.signal).unwrap_or(15);
@@ -403,13 +406,8 @@ async fn answer(held: Arc<Held>, mut stream: UnixStream) {
 
 /// Writes the ending. On a full disk the lock still goes, and the plugin reports the holder as lost.
 fn finish(dir: &WorkloadDir, generation: u64, ending: &Ending) {
-    let exit = Exit {
-        generation,
-        code: ending.code,
-        forced: ending.forced,
-        text: ending.text.clone(),
-        wall_ms: wall_ms(),
-    };
+    let exit =
+        Exit { generation, code: ending.code, forced: ending.forced, text: ending.text.clone(), wall_ms: wall_ms() };
     if dir.exists() && dir.set_exit(&exit).is_err() {
         return;
     }

@@ -193,9 +193,8 @@ impl<R: Runtime> Lifecycle<R> {
         asked: Wipe,
         epoch: Option<u64>,
     ) -> Result<DestroyResponse, Refusal> {
-        let method = wipe::method_for(asked).ok_or_else(|| {
-            Refusal::new(Reason::Unsupported, format!("wipe {asked:?} does not apply to files"))
-        })?;
+        let method = wipe::method_for(asked)
+            .ok_or_else(|| Refusal::new(Reason::Unsupported, format!("wipe {asked:?} does not apply to files")))?;
         let dir = self.state.workload(id);
         if !dir.exists() {
             return match destroyed::find(&self.state, id) {
@@ -227,12 +226,7 @@ impl<R: Runtime> Lifecycle<R> {
     }
 
     /// Ends the workload for good and marks its directory, so that a Destroy cut short is known as one.
-    async fn begin_wiping(
-        &self,
-        dir: &WorkloadDir,
-        id: &WorkloadId,
-        epoch: Option<u64>,
-    ) -> Result<Destroyed, Refusal> {
+    async fn begin_wiping(&self, dir: &WorkloadDir, id: &WorkloadId, epoch: Option<u64>) -> Result<Destroyed, Refusal> {
         self.refuse_stale(dir, epoch)?;
         let prepared = dir.spec().map_err(|e| Refusal::internal("spec", e))?;
         end(dir, 9, 0).await?;

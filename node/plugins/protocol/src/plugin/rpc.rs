@@ -42,14 +42,7 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 impl<R: Runtime> Rpc<R> {
     pub(super) fn new(runtime: Arc<R>, cookie: Cookie, leave: Leave) -> Self {
         let descriptor = runtime.descriptor();
-        Self {
-            runtime,
-            descriptor,
-            cookie,
-            greeted: AtomicBool::new(false),
-            configured: RwLock::new(None),
-            leave,
-        }
+        Self { runtime, descriptor, cookie, greeted: AtomicBool::new(false), configured: RwLock::new(None), leave }
     }
 
     fn greeted(&self) -> Result<(), Status> {
@@ -129,12 +122,8 @@ impl<R: Runtime> Plugin for Rpc<R> {
         open(&cache_dir).map_err(|e| Refusal::internal("cache_dir", e))?;
         let state = StateDir::open(Path::new(&state_dir)).map_err(|e| Refusal::internal("state_dir", e))?;
         state.clear_gone().map_err(|e| Refusal::internal("state_dir", e))?;
-        let settings = Settings {
-            config_json: json,
-            state_dir: state.path().to_string_lossy().into_owned(),
-            cache_dir,
-            cgroup,
-        };
+        let settings =
+            Settings { config_json: json, state_dir: state.path().to_string_lossy().into_owned(), cache_dir, cgroup };
         let lifecycle = Arc::new(Lifecycle { runtime: Arc::clone(&self.runtime), state, settings });
         let mut configured = self.configured.write().unwrap_or_else(PoisonError::into_inner);
         *configured = Some(Arc::clone(&lifecycle));
@@ -144,10 +133,7 @@ impl<R: Runtime> Plugin for Rpc<R> {
     }
 
     type InventoryStream = Stream<v1::InventorySnapshot>;
-    async fn inventory(
-        &self,
-        _: Request<v1::InventoryRequest>,
-    ) -> Result<Response<Self::InventoryStream>, Status> {
+    async fn inventory(&self, _: Request<v1::InventoryRequest>) -> Result<Response<Self::InventoryStream>, Status> {
         let lifecycle = self.lifecycle()?;
         let (sender, receiver) = mpsc::channel(STREAM_DEPTH);
         drop(tokio::spawn(streams::inventory(lifecycle.state.clone(), sender)));

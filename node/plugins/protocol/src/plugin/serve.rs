@@ -81,11 +81,8 @@ async fn serve_until_left<R: Runtime>(runtime: Arc<R>, cookie: Cookie, daemon_ui
     let mut left = leave.0.subscribe();
     watch_leash(leave.clone());
     let descriptor = runtime.descriptor();
-    let line = Line {
-        plugin_version: descriptor.version.clone(),
-        socket: path.clone(),
-        descriptor_hash: descriptor.hash(),
-    };
+    let line =
+        Line { plugin_version: descriptor.version.clone(), socket: path.clone(), descriptor_hash: descriptor.hash() };
     let service = PluginServer::new(Rpc::new(runtime, cookie, leave))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);

@@ -196,12 +196,8 @@ impl WorkloadDir {
     /// # Errors
     /// I/O.
     pub fn try_hold(&self) -> io::Result<Option<File>> {
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.join("hold.lock"))?;
+        let file =
+            fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.join("hold.lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
