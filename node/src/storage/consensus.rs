@@ -1,0 +1,115 @@
+//! Consensus' own records: what it must find again after a crash (consensus.md §11, `Persist`).
+
+use super::{Column, Reader, Storage, StorageError, Write};
+use nupeer_consensus::effect::Record;
+use nupeer_consensus::input::{Ban, Point, Root};
+use nupeer_consensus::nonce::Nonce;
+use nupeer_primitives::{BlockId, Cbor, Header, Height, McRef, PoolId, Slot};
+
+const FINAL: &[u8] = b"final";
+const SIGNED: &[u8] = b"signed";
+const COUNTER: &[u8] = b"counter/";
+const BAN: &[u8] = b"ban/";
+/// Bans that are handed back, those that end last: an attacker with many names must not fill memory at boot.
+const BANS_MAX: usize = 4_096;
+
+/// The sum of all records so far.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsensusRecords {
+    /// From the last `Record::Final` and its counters; `None` on a new chain.
+    pub root: Option<Root>,
+    /// Header index, parents first.
+    pub headers: Vec<(BlockId, Vec<u8>)>,
+    /// The last signed slot.
+    pub signed: Option<(Slot, BlockId)>,
+    /// The last ban of each peer.
+    pub bans: Vec<Ban>,
+}
+
+impl Storage {
+    /// Writes a record. Durable when it returns.
+    pub fn persist(&self, record: &Record) -> Result<(), StorageError> {
+        let batch = match record {
+            Record::Header { id, bytes } => vec![Write::put(Column::Headers, &id.0, bytes.clone())],
+            Record::Forgotten(ids) => ids.iter().map(|id| Write::delete(Column::Headers, &id.0)).collect(),
+            Record::Final { point, mc, nonce, pool, counter } => vec![
+                Write::put(Column::Consensus, FINAL, (*point, *mc, **nonce).to_cbor()),
+                Write::put(Column::Consensus, &[COUNTER, &pool.0].concat(), counter.to_cbor()),
+            ],
+            Record::Signed { slot, id } => {
+                self.check_unsigned(*slot, *id)?;
+                vec![Write::put(Column::Consensus, SIGNED, (*slot, *id).to_cbor())]
+            }
+            Record::Ban(ban) => vec![Write::put(Column::Consensus, &[BAN, &ban.peer].concat(), ban.to_cbor())],
+        };
+        self.columns.write(batch)
+    }
+
+    /// The last line of defence against signing a slot twice; consensus and the key agent check, too.
+    fn check_unsigned(&self, slot: Slot, id: BlockId) -> Result<(), StorageError> {
+        let last: Option<(Slot, BlockId)> = value(self.columns.reader().as_ref(), SIGNED)?;
+        match last {
+            Some((signed, other)) if slot < signed || (slot == signed && id != other) => {
+                Err(StorageError::AlreadySigned { slot, signed })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Everything that [`Storage::persist`] kept.
+    pub fn load_consensus(&self) -> Result<ConsensusRecords, StorageError> {
+        let reader = self.columns.reader();
+        let reader = reader.as_ref();
+        let mut bans: Vec<Ban> = with_prefix(reader, BAN)?.into_iter().map(|(_, ban)| ban).collect();
+        bans.sort_by_key(|ban| std::cmp::Reverse(ban.until));
+        bans.truncate(BANS_MAX);
+        Ok(ConsensusRecords { root: root(reader)?, headers: headers(reader)?, signed: value(reader, SIGNED)?, bans })
+    }
+}
+
+fn root(reader: &dyn Reader) -> Result<Option<Root>, StorageError> {
+    let Some((point, mc, nonce)) = value::<(Point, McRef, Nonce)>(reader, FINAL)? else { return Ok(None) };
+    let corrupt = StorageError::Corrupt { column: Column::Consensus };
+    let counters = with_prefix::<u64>(reader, COUNTER)?
+        .into_iter()
+        .map(|(pool, counter)| pool.try_into().map(|pool| (PoolId(pool), counter)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| corrupt)?;
+    Ok(Some(Root { point, mc, nonce, counters }))
+}
+
+fn headers(reader: &dyn Reader) -> Result<Vec<(BlockId, Vec<u8>)>, StorageError> {
+    let mut found: Vec<(Height, BlockId, Vec<u8>)> = Vec::new();
+    let mut broken = false;
+    reader.scan(Column::Headers, &[], &mut |key, bytes| {
+        match (<[u8; 32]>::try_from(key), Header::decode(bytes)) {
+            (Ok(id), Ok(header)) => found.push((header.body.height, BlockId(id), bytes.to_vec())),
+            _ => broken = true,
+        }
+        !broken
+    })?;
+    if broken {
+        return Err(StorageError::Corrupt { column: Column::Headers });
+    }
+    found.sort_by_key(|(height, id, _)| (*height, *id));
+    Ok(found.into_iter().map(|(_, id, bytes)| (id, bytes)).collect())
+}
+
+fn value<T: Cbor>(reader: &dyn Reader, key: &[u8]) -> Result<Option<T>, StorageError> {
+    let corrupt = |_| StorageError::Corrupt { column: Column::Consensus };
+    reader.get(Column::Consensus, key)?.map(|bytes| T::from_cbor(&bytes, usize::MAX).map_err(corrupt)).transpose()
+}
+
+fn with_prefix<T: Cbor>(reader: &dyn Reader, prefix: &[u8]) -> Result<Vec<(Vec<u8>, T)>, StorageError> {
+    let mut found = Vec::new();
+    let mut broken = false;
+    reader.scan(Column::Consensus, prefix, &mut |key, bytes| {
+        let Some(rest) = key.strip_prefix(prefix) else { return false };
+        match T::from_cbor(bytes, usize::MAX) {
+            Ok(value) => found.push((rest.to_vec(), value)),
+            Err(_) => broken = true,
+        }
+        !broken
+    })?;
+    if broken { Err(StorageError::Corrupt { column: Column::Consensus }) } else { Ok(found) }
+}
