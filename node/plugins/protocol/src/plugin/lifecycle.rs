@@ -139,9 +139,8 @@ impl<R: Runtime> Lifecycle<R> {
     /// Starts a holder unless one runs, and waits for its handle.
     pub(super) async fn start(&self, id: &WorkloadId, epoch: Option<u64>) -> Result<Handle, Refusal> {
         let dir = self.state.workload(id);
-        let _lock = dir.lock().await.map_err(|fault| match fault.reason {
-            Reason::NotFound => not_prepared(id),
-            _ => fault,
+        let _lock = dir.lock().await.map_err(|fault| {
+            if fault.reason == Reason::NotFound { not_prepared(id) } else { fault }
         })?;
         refuse_wiping(&dir)?;
         let spec = dir.spec().map_err(|e| Refusal::internal("spec", e))?.ok_or_else(|| not_prepared(id))?;

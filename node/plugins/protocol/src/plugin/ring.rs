@@ -90,7 +90,7 @@ impl RingReader {
     ///
     /// # Errors
     /// I/O, or a record whose length cannot be.
-    pub fn next(&mut self) -> io::Result<Option<LogChunk>> {
+    pub fn read_next(&mut self) -> io::Result<Option<LogChunk>> {
         loop {
             if self.open.is_none() && !self.reopen()? {
                 return Ok(None);
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn drain(reader: &mut RingReader) -> Vec<String> {
-        std::iter::from_fn(|| reader.next().unwrap()).map(|chunk| String::from_utf8(chunk.bytes).unwrap()).collect()
+        std::iter::from_fn(|| reader.read_next().unwrap()).map(|chunk| String::from_utf8(chunk.bytes).unwrap()).collect()
     }
 
     #[test]
@@ -193,6 +193,6 @@ mod tests {
         let mut reader = RingReader::new(dir.path(), 0);
         assert_eq!(drain(&mut reader), ["whole"]);
         fs::write(&path, [0xff; 40]).unwrap();
-        assert!(RingReader::new(dir.path(), 0).next().is_err());
+        assert!(RingReader::new(dir.path(), 0).read_next().is_err());
     }
 }

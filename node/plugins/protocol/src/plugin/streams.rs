@@ -125,7 +125,7 @@ pub async fn logs(dir: WorkloadDir, request: LogsRequest, sink: Sink<LogChunk>) 
         // Observed before reading: what was written before the end is then surely read.
         let over = !request.follow || !matches!(dir.is_held(), Ok(true));
         loop {
-            match reader.next() {
+            match reader.read_next() {
                 Ok(Some(mut chunk)) => {
                     let keep = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.bytes.len());
                     chunk.bytes.truncate(keep);

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::workload::WIPING;
 use crate::v1::{Wipe, WipedVolume};
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Directories nested deeper than this are the tenant's joke; they are removed without being overwritten.
 const DEPTH_MAX: usize = 128;
 
