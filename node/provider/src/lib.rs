@@ -14,12 +14,21 @@
 //! It holds no account key, believes no plugin about money, and runs no workload itself.
 
 pub mod clock;
+pub mod config;
 pub mod conformance;
 pub mod core;
+pub mod daemon;
+pub mod desk;
 pub mod edge;
 pub mod journal;
 pub mod keys;
 pub mod meter;
+pub mod metrics;
+pub mod node_chain;
+pub mod offers;
 pub mod plugin_host;
 pub mod ports;
+pub mod runner;
+pub mod shared_journal;
 pub mod tunnel;
+pub mod workload_spec;

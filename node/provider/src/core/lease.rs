@@ -99,6 +99,8 @@ pub enum Recovered {
         /// Whether without a break since the journal's last record of it.
         unbroken: bool,
     },
+    /// Nothing was made of it yet.
+    Nothing,
     /// It is prepared and does not run, as the journal says.
     Prepared,
     /// It ended, or the machine was restarted since.
@@ -375,6 +377,10 @@ impl Workload {
                 if !unbroken {
                     self.money.interrupted();
                 }
+            }
+            Recovered::Nothing => {
+                self.holder = Holder::Absent;
+                self.retry.succeeded();
             }
             Recovered::Prepared => {
                 self.holder = Holder::Prepared;

@@ -149,6 +149,13 @@ pub enum Event {
         /// Their totals in the order of the terms.
         totals: Vec<u64>,
     },
+    /// An audit entry was written; its head goes into the next receipts.
+    Audited {
+        /// Which workload.
+        held: Held,
+        /// The chain's new head.
+        head: Hash,
+    },
     /// A settlement or claim transaction ended.
     Settled {
         /// Whether a block has it.
@@ -374,6 +381,7 @@ pub fn step(state: &mut State, input: Input) -> Vec<Effect> {
             });
         }
         Event::Nack { held, seq, key, totals } => with(state, held, |w| w.refused(seq, key, totals, &mut effects)),
+        Event::Audited { held, head } => with(state, held, |w| w.money.audited(head)),
         Event::Settled { included } => {
             state.settling = false;
             let market_ms = state.chain.as_ref().map_or(0, |mark| mark.market_ms);

@@ -110,7 +110,9 @@ async fn handle<C: Chain>(
     from: SocketAddr,
     only: Option<Arc<Entry>>,
 ) -> Response<Body> {
-    let response = if !edge.limits.permit(from.ip()) {
+    let response = if head_bytes(&request) > HEADER_BYTES_MAX {
+        refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "edge.HeadTooLarge", "at most 32 KiB of headers are taken")
+    } else if !edge.limits.permit(from.ip()) {
         refuse(StatusCode::TOO_MANY_REQUESTS, "edge.TooManyRequests", "too many requests from this address")
     } else if let Some(path) = request.uri().path().strip_prefix(OWN_PREFIX) {
         let path = path.to_owned();
@@ -136,6 +138,12 @@ fn refuse(status: StatusCode, error: &str, detail: &str) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response
+}
+
+fn head_bytes(request: &Request<Incoming>) -> usize {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    let target = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    fields.fold(target, usize::saturating_add)
 }
 
 /// The name a request is for: Host without port, in lower case, without the edge's own domain.
