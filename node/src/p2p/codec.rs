@@ -26,6 +26,16 @@ impl LimitedBytes {
     }
 }
 
+/// A question as it came in. One that is too long is handed on without its bytes: libp2p keeps failed reads to itself,
+/// and this one is a fault to be punished.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// Within the limit.
+    Whole(Vec<u8>),
+    /// Longer; only ever read, never written.
+    TooLong,
+}
+
 /// Whether a failed read means that the peer sent more than it may.
 pub fn is_too_long(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::FileTooLarge
@@ -47,15 +57,19 @@ async fn write(io: &mut (impl AsyncWrite + Unpin + Send), bytes: &[u8], max: usi
 
 impl Codec for LimitedBytes {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
+    type Request = Question;
     type Response = Vec<u8>;
 
     async fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-    ) -> io::Result<Vec<u8>> {
-        read(io, self.request_max).await
+    ) -> io::Result<Question> {
+        match read(io, self.request_max).await {
+            Ok(bytes) => Ok(Question::Whole(bytes)),
+            Err(error) if is_too_long(&error) => Ok(Question::TooLong),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -70,9 +84,12 @@ impl Codec for LimitedBytes {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        request: Vec<u8>,
+        request: Question,
     ) -> io::Result<()> {
-        write(io, &request, self.request_max).await
+        match request {
+            Question::Whole(bytes) => write(io, &bytes, self.request_max).await,
+            Question::TooLong => Err(io::ErrorKind::FileTooLarge.into()),
+        }
     }
 
     async fn write_response<T: AsyncWrite + Unpin + Send>(

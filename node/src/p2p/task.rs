@@ -5,7 +5,7 @@ use super::bans::Bans;
 use super::batch::TxBatch;
 use super::behaviour::{self, Behaviour, BehaviourEvent};
 use super::bucket::TokenBucket;
-use super::codec::is_too_long;
+use super::codec::{Question, is_too_long};
 use super::dialer::Dialer;
 use super::handle::{QUEUE_MAX, Responder, Shared};
 use super::protocol::{PARALLEL_MAX, PEERS_MAX, g8};
@@ -14,14 +14,16 @@ use futures::StreamExt;
 use libp2p::core::{ConnectedPoint, PeerRecord};
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol as Part;
 use libp2p::request_response::{
-    Event as AskEvent, InboundFailure, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    Event as AskEvent, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::{Multiaddr, PeerId, Swarm, identify, kad};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -137,6 +139,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<Mul
     let mut waiting = BTreeMap::new();
     for address in &config.listen {
         let failed = |why: String| NetworkError::Listen { address: address.clone(), why };
+        check_free(address).map_err(|error| failed(error.to_string()))?;
         let id = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
         waiting.insert(format!("{id:?}"), address.clone());
     }
@@ -161,6 +164,21 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<Mul
             Some(address) => Err(NetworkError::Listen { address, why: "no answer from the transport".to_owned() }),
             None => Ok(found),
         },
+    }
+}
+
+/// libp2p shares a port with whoever listens there already; two nodes on one port would each see half of their peers.
+fn check_free(address: &Multiaddr) -> std::io::Result<()> {
+    let mut parts = address.iter();
+    let ip: Option<IpAddr> = match parts.next() {
+        Some(Part::Ip4(ip)) => Some(ip.into()),
+        Some(Part::Ip6(ip)) => Some(ip.into()),
+        _ => None,
+    };
+    match (ip, parts.next()) {
+        (Some(ip), Some(Part::Tcp(port))) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        (Some(ip), Some(Part::Udp(port))) if port != 0 => UdpSocket::bind((ip, port)).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -271,7 +289,7 @@ impl Task {
         }
         connected.asking += 1;
         let id = connected.id;
-        let request = self.swarm.behaviour_mut().asking(protocol).send_request(&id, bytes);
+        let request = self.swarm.behaviour_mut().asking(protocol).send_request(&id, Question::Whole(bytes));
         self.asked.insert((protocol, request), (peer, waiter));
     }
 
@@ -484,10 +502,14 @@ impl Task {
 
     // Questions
 
-    fn on_asking(&mut self, protocol: Protocol, event: AskEvent<Vec<u8>, Vec<u8>>) {
+    fn on_asking(&mut self, protocol: Protocol, event: AskEvent<Question, Vec<u8>>) {
         match event {
             AskEvent::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                self.on_request(peer_of(&peer), protocol, request_id, request, channel);
+                let peer = peer_of(&peer);
+                match request {
+                    Question::Whole(bytes) => self.on_request(peer, protocol, request_id, bytes, channel),
+                    Question::TooLong => self.punish(peer, "question longer than its protocol permits"),
+                }
             }
             AskEvent::Message { message: Message::Response { request_id, response }, .. } => {
                 let answer = if response.is_empty() { Err(NetErr::Refused) } else { Ok(response) };
@@ -507,13 +529,9 @@ impl Task {
                     self.punish(peer_of(&peer), "answer longer than its protocol permits");
                 }
             }
-            AskEvent::InboundFailure { peer, request_id, error, .. } => {
+            AskEvent::InboundFailure { peer, request_id, .. } | AskEvent::ResponseSent { peer, request_id, .. } => {
                 self.answered(&peer_of(&peer), protocol, request_id);
-                if matches!(&error, InboundFailure::Io(error) if is_too_long(error)) {
-                    self.punish(peer_of(&peer), "question longer than its protocol permits");
-                }
             }
-            AskEvent::ResponseSent { peer, request_id, .. } => self.answered(&peer_of(&peer), protocol, request_id),
         }
     }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 //! Real swarms on loopback: gossip, questions, finding one another, and peers that misbehave.
 
-use super::codec::LimitedBytes;
+use super::codec::{LimitedBytes, Question};
 use super::*;
 use futures::StreamExt;
 use libp2p::request_response::{self, ProtocolSupport};
@@ -232,7 +232,7 @@ impl Flooder {
             let event = self.0.select_next_some().await;
             if let SwarmEvent::ConnectionEstablished { peer_id, .. } = event {
                 if asks {
-                    self.0.behaviour_mut().send_request(&peer_id, vec![1; 1_000_000]);
+                    self.0.behaviour_mut().send_request(&peer_id, Question::Whole(vec![1; 1_000_000]));
                 }
             } else if let SwarmEvent::Behaviour(request_response::Event::Message { message, .. }) = event
                 && let request_response::Message::Request { channel, .. } = message
