@@ -32,7 +32,7 @@ pub mod rocks;
 mod snapshot;
 
 pub use chain::StoredBlock;
-pub use columns::{Column, Columns, Reader, Write};
+pub use columns::{Column, Columns, Entry, Reader, Write};
 pub use commit::Commit;
 pub use consensus::ConsensusRecords;
 pub use error::StorageError;

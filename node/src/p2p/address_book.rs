@@ -176,11 +176,15 @@ fn bare(address: &Multiaddr, private: bool) -> Option<Multiaddr> {
         .then(|| parts.into_iter().collect())
 }
 
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        Part::Ip4(ip) => Some(IpAddr::V4(ip)),
-        Part::Ip6(ip) => Some(IpAddr::V6(ip)),
-        _ => None,
+/// The IP address that an address begins with.
+pub fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    let first = address.iter().next()?;
+    if let Part::Ip4(ip) = first {
+        Some(IpAddr::V4(ip))
+    } else if let Part::Ip6(ip) = first {
+        Some(IpAddr::V6(ip))
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one task that owns the swarm.
 
-use super::address_book::{AddressBook, decode_records, encode_records};
+use super::address_book::{AddressBook, decode_records, encode_records, ip};
 use super::bans::Bans;
 use super::batch::TxBatch;
 use super::behaviour::{self, Behaviour, BehaviourEvent};
@@ -23,7 +23,7 @@ use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::{Multiaddr, PeerId, Swarm, identify, kad};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -169,13 +169,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<Mul
 
 /// libp2p shares a port with whoever listens there already; two nodes on one port would each see half of their peers.
 fn check_free(address: &Multiaddr) -> std::io::Result<()> {
-    let mut parts = address.iter();
-    let ip: Option<IpAddr> = match parts.next() {
-        Some(Part::Ip4(ip)) => Some(ip.into()),
-        Some(Part::Ip6(ip)) => Some(ip.into()),
-        _ => None,
-    };
-    match (ip, parts.next()) {
+    match (ip(address), address.iter().nth(1)) {
         (Some(ip), Some(Part::Tcp(port))) if port != 0 => TcpListener::bind((ip, port)).map(drop),
         (Some(ip), Some(Part::Udp(port))) if port != 0 => UdpSocket::bind((ip, port)).map(drop),
         _ => Ok(()),
@@ -338,8 +332,12 @@ impl Task {
     }
 
     fn rotate(&mut self) {
-        let mut outbound: Vec<Peer> =
-            self.connected.iter().filter(|(_, connected)| !connected.outbound.is_empty()).map(|(peer, _)| *peer).collect();
+        let mut outbound: Vec<Peer> = self
+            .connected
+            .iter()
+            .filter(|(_, connected)| !connected.outbound.is_empty())
+            .map(|(peer, _)| *peer)
+            .collect();
         if outbound.len() < usize::try_from(self.config.outbound_max).unwrap_or(usize::MAX) {
             return;
         }

@@ -93,6 +93,9 @@ impl Write {
     }
 }
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// A frozen view of all columns.
 pub trait Reader: Send {
     /// Value of a key.
@@ -105,7 +108,7 @@ pub trait Reader: Send {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StorageError>;
     /// The greatest key below `key`, and its value.
-    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError>;
+    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<Entry>, StorageError>;
 }
 
 /// A database.

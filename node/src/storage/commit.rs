@@ -59,8 +59,8 @@ impl Storage {
         let snapshot = self.snapshot();
         let height = snapshot.position().height;
         let undo = self.undo_at(&snapshot, height)?;
-        let block = chain::block_at(snapshot.reader(), height)?
-            .ok_or(StorageError::Corrupt { column: Column::Blocks })?;
+        let block =
+            chain::block_at(snapshot.reader(), height)?.ok_or(StorageError::Corrupt { column: Column::Blocks })?;
         let tree = imt::restore(&snapshot, &undo.tree)?;
         let mut batch = state_writes(&snapshot, &undo.values, &tree)?;
         batch.push(Write::delete(Column::Undo, &height_key(height)));

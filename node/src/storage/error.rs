@@ -55,7 +55,9 @@ pub enum StorageError {
         expected: BlockId,
     },
     /// A commit that does not extend the newest block.
-    #[error("block at height {height} on parent {parent} does not extend the newest block {tip} at height {tip_height}")]
+    #[error(
+        "block at height {height} on parent {parent} does not extend the newest block {tip} at height {tip_height}"
+    )]
     NotOnTip {
         /// Of the refused block.
         height: Height,

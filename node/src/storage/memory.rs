@@ -1,5 +1,6 @@
 //! Columns in memory: tests and the simulator. A clone is the same disk seen by the next life of a node.
 
+use super::columns::Entry;
 use super::{Column, Columns, Reader, StorageError, Write};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -71,7 +72,7 @@ impl Reader for MemoryReader {
         Ok(())
     }
 
-    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<Entry>, StorageError> {
         let Some(map) = self.0.get(&column) else { return Ok(None) };
         let mut below = map.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key)));
         Ok(below.next_back().map(|(key, value)| (key.clone(), value.clone())))

@@ -4,9 +4,9 @@
 
 use super::{Snapshot, State, Storage, StorageError};
 use nupeer_primitives::Hash;
+use nupeer_primitives::Height;
 use nupeer_primitives::imt::{self, Leaf, TreeHead, TreeUpdate, TreeView};
 use nupeer_primitives::state::{Diff, View};
-use nupeer_primitives::Height;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;

@@ -1,5 +1,6 @@
 //! Columns in RocksDB: one instance, one column family a column, every batch synced.
 
+use super::columns::Entry;
 use super::{Column, Columns, Reader, StorageError, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel,
@@ -177,7 +178,7 @@ impl Reader for RocksReader<'_> {
         cursor.status().map_err(|error| failed(&error))
     }
 
-    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn last_below(&self, column: Column, key: &[u8]) -> Result<Option<Entry>, StorageError> {
         let mut cursor = self.snapshot.raw_iterator_cf(self.columns.family(column)?);
         cursor.seek_for_prev(key);
         if cursor.key() == Some(key) {

@@ -86,8 +86,7 @@ impl TreeView for Snapshot<'_> {
         if pages.len() >= PAGES_MAX && !pages.contains_key(&number) {
             pages.clear();
         }
-        let page =
-            pages.entry(number).or_insert_with(|| Box::new(stop_on(Page::read(self.reader.as_ref(), number))));
+        let page = pages.entry(number).or_insert_with(|| Box::new(stop_on(Page::read(self.reader.as_ref(), number))));
         page.get(level, index)
     }
 

@@ -116,8 +116,7 @@ pub fn apply(view: &dyn TreeView, diff: &Diff) -> Result<TreeUpdate, TreeError> 
         batch.change(key, value.as_ref().map(|_| hash))?;
     }
     let mut after = TreeHead { used: batch.used, free_head: batch.free_head, top: before.top };
-    let leaves: Vec<LeafChange> =
-        batch.touched.into_values().filter(|change| change.before != change.after).collect();
+    let leaves: Vec<LeafChange> = batch.touched.into_values().filter(|change| change.before != change.after).collect();
     let nodes = rehash(view, &leaves, before.depth(), after.depth(), &mut after.top);
     Ok(TreeUpdate { before, after, leaves, nodes })
 }

@@ -116,8 +116,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 pub(super) fn hash_all<T: AsRef<[u8]>>(inputs: &[T]) -> Vec<Hash> {
     let mut params = Params::new();
     params.hash_length(32);
-    let mut jobs: Vec<HashManyJob<'_>> =
-        inputs.iter().map(|input| HashManyJob::new(&params, input.as_ref())).collect();
+    let mut jobs: Vec<HashManyJob<'_>> = inputs.iter().map(|input| HashManyJob::new(&params, input.as_ref())).collect();
     hash_many(&mut jobs);
     jobs.iter().map(|job| job.to_hash().as_bytes().try_into().map_or(Hash::ZERO, Hash)).collect()
 }

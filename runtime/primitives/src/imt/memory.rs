@@ -1,8 +1,8 @@
 //! A tree in memory: tests, the simulator, benches; and its levels alone as a cache over a tree on disk.
 
+use super::TreeView;
 use super::apply::{NodeChange, TreeUpdate};
 use super::leaf::{Leaf, TreeHead};
-use super::TreeView;
 use crate::hash::Hash;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

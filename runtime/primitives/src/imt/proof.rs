@@ -1,7 +1,7 @@
 //! Proofs that a light client, or Aiken, checks against a state root (ledger.md §6).
 
-use super::leaf::{KEY_BYTES_MAX, Leaf, TreeHead, depth_of, live_hash, node_hash};
 use super::TreeView;
+use super::leaf::{KEY_BYTES_MAX, Leaf, TreeHead, depth_of, live_hash, node_hash};
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::hash::{Hash, blake2b_256};

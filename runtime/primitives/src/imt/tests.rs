@@ -243,7 +243,8 @@ fn roots_equal_the_golden_file() {
         naive.apply(diff);
         let head = tree.head();
         assert_eq!(head.root(), naive.root());
-        lines += &format!("{block} live {} used {} free {} root {}\n", tree.len(), head.used, head.free_head, head.root());
+        lines +=
+            &format!("{block} live {} used {} free {} root {}\n", tree.len(), head.used, head.free_head, head.root());
     }
     assert_eq!(lines, include_str!("golden.txt"), "changed state roots are a breaking change; new file:\n{lines}");
 }
