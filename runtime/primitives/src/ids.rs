@@ -146,8 +146,8 @@ impl AccountId {
 
     /// `H224("nup/sys/" ‖ name)`: an account that no witness can authorise.
     #[must_use]
-    pub fn system(name: SystemAccount) -> Self {
-        Self(blake2b_224_of(&[b"nup/sys/", name.name().as_bytes()]))
+    pub const fn system(name: SystemAccount) -> Self {
+        Self(name.id())
     }
 
     /// The account of a native script.
@@ -223,6 +223,47 @@ impl SystemAccount {
             Self::Edge => "edge",
             Self::Audit => "audit",
             Self::Slashed => "slashed",
+        }
+    }
+    /// The hash itself: every transfer asks whether it goes to one of these.
+    const fn id(self) -> [u8; 28] {
+        match self {
+            Self::Treasury => [
+                86, 146, 250, 168, 242, 42, 145, 150, 160, 17, 23, 126, 246, 166,
+                77, 98, 41, 118, 22, 253, 36, 209, 234, 90, 43, 65, 143, 197,
+            ],
+            Self::Insurance => [
+                165, 132, 63, 152, 92, 164, 76, 55, 223, 86, 48, 26, 163, 130,
+                38, 69, 237, 227, 163, 222, 101, 2, 32, 174, 0, 172, 163, 194,
+            ],
+            Self::Fees => [
+                204, 236, 247, 180, 243, 180, 232, 223, 82, 141, 248, 163, 16, 229,
+                51, 114, 44, 33, 248, 139, 76, 235, 1, 1, 143, 95, 169, 51,
+            ],
+            Self::Rewards1 => [
+                195, 2, 144, 176, 232, 60, 236, 250, 23, 204, 15, 11, 81, 138,
+                211, 137, 98, 25, 88, 242, 232, 79, 27, 65, 128, 103, 109, 84,
+            ],
+            Self::Rewards2 => [
+                151, 24, 87, 10, 247, 77, 29, 227, 71, 221, 59, 60, 161, 232,
+                180, 117, 46, 116, 134, 156, 164, 155, 236, 24, 254, 19, 143, 135,
+            ],
+            Self::Rewards3 => [
+                250, 228, 165, 183, 51, 34, 175, 171, 128, 146, 187, 40, 175, 15,
+                38, 249, 4, 164, 130, 40, 119, 95, 207, 120, 39, 113, 238, 124,
+            ],
+            Self::Edge => [
+                139, 194, 16, 211, 21, 186, 203, 26, 32, 132, 208, 175, 15, 208,
+                27, 218, 4, 159, 176, 97, 3, 21, 83, 51, 70, 53, 99, 208,
+            ],
+            Self::Audit => [
+                136, 154, 118, 202, 215, 185, 150, 159, 237, 137, 253, 187, 232, 163,
+                110, 208, 124, 42, 198, 216, 138, 112, 0, 7, 161, 210, 15, 0,
+            ],
+            Self::Slashed => [
+                40, 86, 95, 140, 172, 39, 175, 250, 9, 244, 79, 125, 175, 234,
+                97, 97, 212, 98, 119, 113, 187, 110, 192, 25, 64, 189, 244, 43,
+            ],
         }
     }
 }
@@ -330,6 +371,14 @@ mod tests {
         fn bech32_round_trips(bytes: [u8; 28]) {
             let id = AccountId(bytes);
             prop_assert_eq!(AccountId::from_bech32(&id.to_bech32("nup_test")), Ok(("nup_test".into(), id)));
+        }
+    }
+
+    #[test]
+    fn system_accounts_are_hashes_of_their_names() {
+        for name in SystemAccount::ALL {
+            let hash = blake2b_224_of(&[b"nup/sys/", name.name().as_bytes()]);
+            assert_eq!(AccountId::system(name), AccountId(hash), "{}", name.name());
         }
     }
 

@@ -11,6 +11,7 @@ use crate::ids::{AccountId, LeaseId, PoolId};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::fmt;
 use thiserror::Error;
 
@@ -182,6 +183,8 @@ impl fmt::Display for Abort {
 /// Changes laid over a view.
 pub struct Work<'v> {
     base: &'v dyn View,
+    /// What was read from `base`: every transaction asks for the same parameters and asset rows.
+    read: RefCell<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     block: Diff,
     tx: Option<Diff>,
     events: Vec<Event>,
@@ -198,7 +201,7 @@ impl<'v> Work<'v> {
     /// Nothing changed yet.
     #[must_use]
     pub fn new(base: &'v dyn View) -> Self {
-        Self { base, block: Diff::new(), tx: None, events: Vec::new(), events_before_tx: 0 }
+        Self { base, read: RefCell::default(), block: Diff::new(), tx: None, events: Vec::new(), events_before_tx: 0 }
     }
 
     /// Opens the layer of one transaction.
@@ -209,8 +212,9 @@ impl<'v> Work<'v> {
 
     /// Keeps the transaction's changes.
     pub fn keep_tx(&mut self) {
-        if let Some(mut tx) = self.tx.take() {
-            self.block.append(&mut tx);
+        if let Some(tx) = self.tx.take() {
+            // Key by key: `append` would rebuild the block's whole layer for each transaction.
+            self.block.extend(tx);
         }
     }
 
@@ -228,7 +232,16 @@ impl<'v> Work<'v> {
                 return change.clone();
             }
         }
-        self.base.get(key)
+        self.base_value(key)
+    }
+
+    fn base_value(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(value) = self.read.borrow().get(key) {
+            return value.clone();
+        }
+        let value = self.base.get(key);
+        self.read.borrow_mut().insert(key.to_vec(), value.clone());
+        value
     }
 
     /// Value of a live key.
@@ -282,9 +295,9 @@ impl<'v> Work<'v> {
     #[must_use]
     pub fn finish(mut self) -> (Diff, Vec<Event>) {
         self.keep_tx();
-        let base = self.base;
-        self.block.retain(|key, value| base.get(key) != *value);
-        (self.block, self.events)
+        let mut block = core::mem::take(&mut self.block);
+        block.retain(|key, value| self.base_value(key) != *value);
+        (block, self.events)
     }
 }
 
