@@ -1,1 +1,72 @@
-fn main() {}
+//! `nupeer-node`: runs a node of the chain.
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use nupeer_node::config::{Config, LogConfig};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "nupeer-node", version, about = "A node of NuPeerStack: consensus, ledger, peers, API", after_help = "\
+Examples:
+  nupeer-node run --config node.toml     start; Ctrl-C stops it gracefully
+  nupeer-node check --config node.toml   read the configuration and the genesis file, start nothing
+  RUST_LOG=debug nupeer-node run --config node.toml
+
+Exit codes: 0 stopped as told, 1 failed (the log says why), 2 wrong usage, 74 the disk failed")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the node
+    Run {
+        /// Configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check configuration and genesis
+    Check {
+        /// Configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nupeer-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Run { config } => {
+            let config = Config::load(&config)?;
+            start_log(&config.log);
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(nupeer_node::node::run(config))
+        }
+        Command::Check { config } => {
+            let config = Config::load(&config)?;
+            let text = std::fs::read_to_string(&config.genesis)
+                .with_context(|| format!("reading {}", config.genesis.display()))?;
+            let genesis = nupeer_client::genesis_json::from_json(&text)?;
+            nupeer_runtime::first_state::first_state(&genesis)?;
+            println!("configuration and genesis are good: network {}, genesis {}", genesis.name, genesis.hash().0);
+            Ok(())
+        }
+    }
+}
+
+fn start_log(log: &LogConfig) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(&log.level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if log.json { builder.json().init() } else { builder.init() }
+}

@@ -71,6 +71,12 @@ impl Mempool {
         self.by_id.is_empty()
     }
 
+    /// Bytes of all waiting transactions.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// A waiting transaction.
     #[must_use]
     pub fn get(&self, id: &TxId) -> Option<Arc<CheckedTx>> {

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use anyhow::Result;
 use nupeer_consensus::forge::PoolKeys;
+use nupeer_consensus::header::Rules;
 use nupeer_consensus::input::{MsgId, Peer, Point, Status};
 use nupeer_consensus::state::{Config, State};
 use nupeer_node::engine::agent::{Agent, KeyFiles};
@@ -97,8 +98,7 @@ impl Node {
         });
         let agent = agent.transpose().map_err(|_| ExecuteError::StateUnknown(id))?;
         let state = State::new(Config {
-            genesis: shared.chain.genesis,
-            constants: shared.chain.constants,
+            rules: Rules::new(shared.chain.genesis, shared.chain.constants),
             tiebreak_slots: shared.genesis.parameter("tiebreak_slots").unwrap_or(2),
             skew_ms: 2_000,
             sync_peers: 1,

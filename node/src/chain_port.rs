@@ -1,0 +1,136 @@
+//! The API's view of this node: storage for what is committed, the engine for what waits.
+
+use crate::api::ports::{BlockAt, Chain, CommittedBlock, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
+use crate::core_thread::Core;
+use crate::engine::{Message, Outbound, SubmitError};
+use crate::mempool::PoolError;
+use crate::storage::{Position, Storage, StoredBlock};
+use futures::future::BoxFuture;
+use nupeer_primitives::genesis::Genesis;
+use nupeer_primitives::{Amount, BlockId, Height, TxId};
+use nupeer_runtime::validity::{Chain as Rules, CheckedTx};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// Implements the API's port.
+#[derive(Debug)]
+pub struct NodeChain {
+    /// Facts of genesis.
+    pub rules: Rules,
+    /// The genesis record.
+    pub genesis: Genesis,
+    /// What is committed.
+    pub storage: Arc<Storage>,
+    /// What moves.
+    pub core: Core,
+    /// Effects of submissions go on to the network.
+    pub outbound: mpsc::UnboundedSender<Outbound>,
+    /// Kept up to date by the driver.
+    pub standing: watch::Receiver<Standing>,
+    /// Ids of transactions that wait, for look-ups without the engine.
+    pub waiting: Arc<Mutex<HashSet<TxId>>>,
+}
+
+/// A place of the API from one of storage.
+#[must_use]
+pub fn place(position: Position) -> Place {
+    Place { height: position.height, slot: position.slot, id: position.id }
+}
+
+impl NodeChain {
+    fn committed(&self, stored: StoredBlock, height: Height) -> Option<CommittedBlock> {
+        let record = self.storage.record_at(height).ok().flatten()?;
+        Some(CommittedBlock { id: stored.id, header: stored.header, body: stored.body, record })
+    }
+}
+
+impl Chain for NodeChain {
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    fn read(&self, query: &mut dyn FnMut(&Snapshot<'_>)) {
+        let snapshot = self.storage.snapshot();
+        query(&Snapshot { place: place(snapshot.position()), view: &snapshot, tree: &snapshot });
+    }
+
+    fn place(&self, height: Height) -> Option<Place> {
+        if height.0 == 0 {
+            return Some(Place { height, slot: nupeer_primitives::Slot(0), id: self.storage.origin() });
+        }
+        let stored = self.storage.block_at(height).ok().flatten()?;
+        let header = nupeer_primitives::Header::decode(&stored.header).ok()?;
+        Some(Place { height, slot: header.body.slot, id: stored.id })
+    }
+
+    fn block(&self, at: BlockAt) -> Option<CommittedBlock> {
+        let height = match at {
+            BlockAt::Height(height) => height,
+            BlockAt::Id(id) => self.storage.height_of(&id).ok().flatten()?,
+        };
+        let stored = self.storage.block_at(height).ok().flatten()?;
+        self.committed(stored, height)
+    }
+
+    fn tx(&self, id: &TxId) -> Option<TxPlace> {
+        if let Some((height, index)) = self.storage.tx_place(id).ok().flatten() {
+            return Some(TxPlace::Included { height, index });
+        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.contains(id).then_some(TxPlace::Waiting)
+    }
+
+    fn submit(&self, tx: CheckedTx) -> BoxFuture<'_, Result<Amount, Refusal>> {
+        Box::pin(async move {
+            match self.standing().mode {
+                Mode::Syncing => return Err(Refusal::Syncing),
+                Mode::Stopping => return Err(Refusal::Stopping),
+                Mode::Following => {}
+            }
+            let effects = self.core.ask(Message::Tx(Arc::new(tx))).await.ok_or(Refusal::Stopping)?;
+            let mut answer = Err(Refusal::Stopping);
+            for effect in effects {
+                match &effect {
+                    Outbound::TxTaken { fee, .. } => answer = Ok(Amount::new(*fee)),
+                    Outbound::TxRefused { error, .. } => answer = Err(refusal(error)),
+                    _ => {}
+                }
+                drop(self.outbound.send(effect));
+            }
+            answer
+        })
+    }
+
+    fn moved(&self, seen: BlockId) -> BoxFuture<'_, ()> {
+        let mut standing = self.standing.clone();
+        Box::pin(async move {
+            let stop = |s: &Standing| s.tip.id != seen || s.mode == Mode::Stopping;
+            drop(standing.wait_for(stop).await);
+        })
+    }
+}
+
+fn refusal(error: &SubmitError) -> Refusal {
+    match error {
+        SubmitError::Ledger(abort) => Refusal::Ledger(abort.clone()),
+        SubmitError::Pool(pool) => {
+            let name = match pool {
+                PoolError::Known => "mempool.Known",
+                PoolError::ReplacementTooCheap { .. } => "mempool.ReplacementTooCheap",
+                PoolError::PayerTxs { .. } => "mempool.PayerTxs",
+                PoolError::PayerBytes { .. } => "mempool.PayerBytes",
+                PoolError::Full { .. } => "mempool.Full",
+            };
+            Refusal::Mempool { name, detail: pool.to_string() }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Between the engine and the world: carries out what the engine wants, brings it what happens.
+
+use crate::api::Metrics;
+use crate::api::ports::{Mode as ApiMode, Standing};
+use crate::chain_port::place;
+use crate::core_thread::Core;
+use crate::engine::executor::ExecuteError;
+use crate::engine::{Message, Outbound};
+use crate::p2p::{Event, Events, Handle, Judgement, NetErr, Peer, Protocol, Responder, Topic};
+use crate::storage::Storage;
+use crate::wire::{self, Hello};
+use nupeer_consensus::effect::{DropReason, Metric};
+use nupeer_consensus::input::{Input, MsgId, Point, Status};
+use nupeer_consensus::state::{Mode, final_point};
+use nupeer_primitives::genesis::Genesis;
+use nupeer_primitives::{Cbor, GenesisHash, PoolId, Slot, TxId};
+use nupeer_runtime::validity::{Chain, CheckedTx};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, watch};
+
+/// How often peers are asked for their status.
+const STATUS_EVERY: Duration = Duration::from_secs(4);
+/// How often the standing that the API shows is looked up.
+const STANDING_EVERY: Duration = Duration::from_millis(200);
+/// A ban in the transport; consensus keeps its own, longer list.
+const BAN: Duration = Duration::from_secs(600);
+
+/// What the driver's tasks share.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    /// Facts of genesis.
+    pub chain: Chain,
+    /// Wall time of slot 0, ms since 1970.
+    pub system_start_ms: u64,
+    /// The engine.
+    pub core: Core,
+    /// The network.
+    pub network: Handle,
+    /// What is committed.
+    pub storage: Arc<Storage>,
+    /// Ids that wait in the mempool.
+    pub waiting: Arc<Mutex<HashSet<TxId>>>,
+    /// For operators.
+    pub metrics: Arc<Metrics>,
+    /// Effects, also of submissions.
+    pub outbound: mpsc::UnboundedSender<Outbound>,
+    /// What the API shows.
+    pub standing: Arc<watch::Sender<Standing>>,
+    /// Whom this node makes blocks for.
+    pub pool: Option<PoolId>,
+    /// Set when the node must stop, with the reason.
+    pub stop: Arc<watch::Sender<Option<String>>>,
+}
+
+/// Slot and milliseconds into it.
+#[must_use]
+pub fn slot_of(genesis_start_ms: u64, slot_ms: u64, now_ms: u64) -> (u64, u16) {
+    let since = now_ms.saturating_sub(genesis_start_ms);
+    let slot = since.checked_div(slot_ms).unwrap_or(0);
+    let ms = since.checked_rem(slot_ms).unwrap_or(0);
+    (slot, u16::try_from(ms).unwrap_or(u16::MAX))
+}
+
+/// Wall clock, ms since 1970.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The standing before anything is known.
+#[must_use]
+pub fn first_standing(storage: &Storage, genesis: &Genesis, pool: Option<PoolId>) -> Standing {
+    let tip = place(storage.position());
+    let (slot, _) = slot_of(genesis.system_start_ms, genesis.constants.slot_ms, wall_ms());
+    Standing {
+        mode: ApiMode::Syncing,
+        tip,
+        final_place: tip,
+        slot_now: Slot(slot),
+        peers: 0,
+        mempool_txs: 0,
+        mempool_bytes: 0,
+        pool,
+    }
+}
+
+impl Driver {
+    fn now(&self) -> (u64, u16) {
+        slot_of(self.system_start_ms, self.chain.constants.slot_ms, wall_ms())
+    }
+
+    /// Ticks at each slot's beginning.
+    pub async fn run_clock(self) {
+        let slot_ms = self.chain.constants.slot_ms;
+        loop {
+            let (slot, ms) = self.now();
+            if wall_ms() >= self.system_start_ms {
+                self.core.send_async(Message::Consensus(Input::Clock { slot, ms })).await;
+            }
+            let next = self.system_start_ms.saturating_add(slot.saturating_add(1).saturating_mul(slot_ms));
+            tokio::time::sleep(Duration::from_millis(next.saturating_sub(wall_ms()).max(1))).await;
+        }
+    }
+
+    /// Keeps the API's standing up to date.
+    pub async fn run_standing(self) {
+        loop {
+            self.look_up_standing().await;
+            tokio::time::sleep(STANDING_EVERY).await;
+        }
+    }
+
+    async fn look_up_standing(&self) {
+        let (slot, _) = self.now();
+        let peers = u32::try_from(self.network.stats().peers).unwrap_or(u32::MAX);
+        let pool = self.pool;
+        let seen = self.core.look(move |engine| {
+            let state = engine.consensus();
+            let mode = if state.mode() == Mode::Following { ApiMode::Following } else { ApiMode::Syncing };
+            let tip = place(engine.executor.storage.position());
+            let last = final_point(state);
+            let last = last.map_or(tip, |p| crate::api::ports::Place { height: p.height, slot: p.slot, id: p.id });
+            Standing {
+                mode,
+                tip,
+                final_place: last,
+                slot_now: Slot(slot),
+                peers,
+                mempool_txs: engine.mempool.len() as u64,
+                mempool_bytes: engine.mempool.bytes(),
+                pool,
+            }
+        });
+        if let Some(standing) = seen.await {
+            self.standing.send_if_modified(|old| {
+                let stopping = old.mode == ApiMode::Stopping;
+                if !stopping {
+                    *old = standing;
+                }
+                !stopping
+            });
+        }
+    }
+
+    /// Carries out what the engine wants, in order.
+    pub async fn run_effects(self, mut effects: mpsc::UnboundedReceiver<Outbound>) {
+        while let Some(effect) = effects.recv().await {
+            match effect {
+                Outbound::Announce(bytes) => self.network.publish(Topic::Head, bytes),
+                Outbound::RelayTx(tx) => self.network.relay_tx(tx.tx.to_cbor()),
+                Outbound::Judge(id, judgement) => self.network.judge(id, judgement),
+                Outbound::Evidence(bytes) => self.network.publish(Topic::Evidence, bytes),
+                Outbound::Fault(peer, kind) => {
+                    tracing::warn!(peer = %hex::encode(peer.0.get(..4).unwrap_or_default()), ?kind, "provable fault");
+                    self.network.blame(peer);
+                }
+                Outbound::Drop(peer, why) => self.drop_peer(peer, why),
+                Outbound::GetHeaders(req, peer, locator) => self.clone().ask_headers(req, peer, locator),
+                Outbound::GetBodies(req, peer, ids) => self.clone().ask_bodies(req, peer, ids),
+                Outbound::Verify(job, work) => {
+                    let core = self.core.clone();
+                    drop(tokio::task::spawn_blocking(move || {
+                        core.send(Message::Consensus(Input::Verified(job, work.run())));
+                    }));
+                }
+                Outbound::WakeAt { slot, ms } => self.clone().wake_at(slot, ms),
+                Outbound::Moved { reverted, applied } => self.moved(reverted.len(), applied.len()).await,
+                Outbound::TxTaken { id, .. } => {
+                    self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+                }
+                Outbound::TxRefused { .. } => {}
+                Outbound::Note(metric) => self.note(metric),
+                Outbound::Halt(error) => self.halt(&error),
+            }
+        }
+    }
+
+    fn drop_peer(&self, peer: Peer, why: DropReason) {
+        tracing::info!(peer = %hex::encode(peer.0.get(..4).unwrap_or_default()), ?why, "connection ended");
+        if why == DropReason::Banned { self.network.ban(peer, BAN) } else { self.network.disconnect(peer) }
+    }
+
+    fn ask_headers(self, req: nupeer_consensus::input::Req, peer: Peer, locator: Vec<nupeer_primitives::BlockId>) {
+        drop(tokio::spawn(async move {
+            let answer = self.network.request(peer, Protocol::Headers, wire::ids_to_bytes(&locator)).await;
+            let headers = answer.and_then(|bytes| wire::headers_from_bytes(&bytes).map_err(|_| NetErr::Garbled));
+            self.core.send_async(Message::Consensus(Input::Headers(req, headers))).await;
+        }));
+    }
+
+    fn ask_bodies(self, req: nupeer_consensus::input::Req, peer: Peer, ids: Vec<nupeer_primitives::BlockId>) {
+        drop(tokio::spawn(async move {
+            let answer = self.network.request(peer, Protocol::Blocks, wire::ids_to_bytes(&ids)).await;
+            let bodies = answer.and_then(|bytes| wire::bodies_from_bytes(&bytes).map_err(|_| NetErr::Garbled));
+            self.core.send_async(Message::Bodies(req, ids, bodies)).await;
+        }));
+    }
+
+    fn wake_at(self, slot: u64, ms: u16) {
+        let slot_ms = self.chain.constants.slot_ms;
+        let due = self.system_start_ms.saturating_add(slot.saturating_mul(slot_ms)).saturating_add(u64::from(ms));
+        drop(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(due.saturating_sub(wall_ms()).saturating_add(1))).await;
+            let (slot, ms) = self.now();
+            self.core.send_async(Message::Consensus(Input::Clock { slot, ms })).await;
+        }));
+    }
+
+    async fn moved(&self, reverted: usize, applied: usize) {
+        let tip = self.storage.position();
+        tracing::info!(height = tip.height.0, slot = tip.slot.0, id = %tip.id, reverted, applied, "block");
+        if reverted > 0 {
+            self.metrics.rolled_back(reverted as u64);
+        }
+        for _ in 0..applied {
+            self.metrics.block_applied(Duration::ZERO, Duration::ZERO);
+        }
+        let ids = self.core.look(|engine| engine.mempool.ids().copied().collect::<HashSet<TxId>>()).await;
+        if let Some(ids) = ids {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = ids;
+        }
+        self.look_up_standing().await;
+    }
+
+    fn note(&self, metric: Metric) {
+        match metric {
+            Metric::OwnBlock(id) => {
+                self.metrics.block_forged();
+                tracing::info!(%id, "own block");
+            }
+            Metric::HeaderRefused(rule) => {
+                self.metrics.header_refused("header");
+                tracing::debug!(%rule, "header refused");
+            }
+            Metric::BootRefused(error) => {
+                let why = format!("the database does not fit together ({error:?}); move it away and sync anew");
+                self.stop.send_replace(Some(why));
+            }
+            other => tracing::debug!(?other, "consensus"),
+        }
+    }
+
+    fn halt(&self, error: &ExecuteError) {
+        tracing::error!(%error, "the engine halted: nothing is signed any more");
+        self.stop.send_replace(Some(error.to_string()));
+    }
+
+    /// Brings what peers send.
+    pub async fn run_network(self, mut events: Events) {
+        while let Some(event) = events.next().await {
+            match event {
+                Event::PeerUp { peer, .. } => self.clone().greet(peer),
+                Event::PeerDown { peer } => self.core.send_async(Message::Consensus(Input::PeerDown(peer))).await,
+                Event::Gossip { from, id, topic: Topic::Head, bytes } => {
+                    self.core.send_async(Message::Consensus(Input::Gossip { from, id, bytes })).await;
+                }
+                Event::Gossip { id, topic: Topic::Tx, bytes, .. } => self.clone().take_txs(id, bytes),
+                Event::Gossip { id, topic: Topic::Evidence, .. } => self.network.judge(id, Judgement::Ignore),
+                Event::Request { protocol, bytes, responder, .. } => self.clone().serve(protocol, bytes, responder),
+            }
+        }
+    }
+
+    /// Asks a new peer who it is, then again and again while it stays.
+    fn greet(self, peer: Peer) {
+        drop(tokio::spawn(async move {
+            let mut known = false;
+            while let Ok(bytes) = self.network.request(peer, Protocol::Status, vec![0x80]).await {
+                let hello = Hello::from_cbor(&bytes, Protocol::Status.response_max());
+                let Some(hello) = hello.ok().filter(|hello| hello.is_of(&self.chain.genesis)) else {
+                    self.network.disconnect(peer);
+                    return;
+                };
+                let status = Status { tip: hello.tip };
+                let input = if known { Input::PeerStatus(peer, status) } else { Input::PeerUp(peer, status) };
+                known = true;
+                self.core.send_async(Message::Consensus(input)).await;
+                tokio::time::sleep(STATUS_EVERY).await;
+            }
+        }));
+    }
+
+    fn take_txs(self, id: MsgId, bytes: Vec<u8>) {
+        drop(tokio::spawn(async move {
+            let chain = self.chain.clone();
+            let checked = tokio::task::spawn_blocking(move || {
+                let txs = wire::txs_from_bytes(&bytes).ok()?;
+                CheckedTx::all(&chain, txs).ok()
+            });
+            match checked.await.ok().flatten() {
+                Some(txs) => {
+                    self.network.judge(id, Judgement::Accept);
+                    for tx in txs {
+                        // The batch itself is relayed by gossip: what it makes the engine relay again is left out.
+                        let effects = self.core.ask(Message::Tx(Arc::new(tx))).await.unwrap_or_default();
+                        for effect in effects.into_iter().filter(|e| !matches!(e, Outbound::RelayTx(_))) {
+                            drop(self.outbound.send(effect));
+                        }
+                    }
+                }
+                None => self.network.judge(id, Judgement::Reject),
+            }
+        }));
+    }
+
+    fn serve(self, protocol: Protocol, bytes: Vec<u8>, responder: Responder) {
+        drop(tokio::spawn(async move {
+            let answer = match protocol {
+                Protocol::Status => self.hello().await.map(|hello| hello.to_cbor()),
+                Protocol::Headers => match wire::ids_from_bytes(&bytes) {
+                    Ok(ids) => self.core.look(move |e| e.headers_after(&ids).ok()).await.flatten().map(|h| wire::headers_to_bytes(&h)),
+                    Err(_) => None,
+                },
+                Protocol::Blocks => match wire::ids_from_bytes(&bytes) {
+                    Ok(ids) => self.core.look(move |e| e.bodies_of(&ids).ok()).await.flatten().map(|b| wire::bodies_to_bytes(&b)),
+                    Err(_) => None,
+                },
+                Protocol::Txs => match wire::tx_ids_from_bytes(&bytes) {
+                    Ok(ids) => self.core.look(move |e| e.waiting_txs(&ids)).await.map(|txs| txs.to_cbor()),
+                    Err(_) => None,
+                },
+                Protocol::Peers => None,
+            };
+            responder.answer(answer.unwrap_or_default());
+        }));
+    }
+
+    async fn hello(&self) -> Option<Hello> {
+        let genesis = self.chain.genesis.0;
+        self.core
+            .look(move |engine| {
+                let position = engine.executor.storage.position();
+                let tip = Point { id: position.id, height: position.height, slot: position.slot };
+                let final_point = final_point(engine.consensus()).unwrap_or(tip);
+                Hello { genesis, version: nupeer_consensus::header::VERSION, final_point, tip }
+            })
+            .await
+    }
+
+    /// Tells the API that the node is going away.
+    pub fn stopping(&self) {
+        self.standing.send_modify(|standing| standing.mode = ApiMode::Stopping);
+    }
+}
+
+/// The network's name in logs.
+#[must_use]
+pub fn short(genesis: &GenesisHash) -> String {
+    genesis.0.to_hex().chars().take(8).collect()
+}

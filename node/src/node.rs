@@ -1,0 +1,168 @@
+//! The one file that wires a node: configuration -> storage -> engine -> network -> API.
+
+use crate::api::{self, Api, Metrics};
+use crate::chain_port::NodeChain;
+use crate::config::Config;
+use crate::core_thread::Core;
+use crate::driver::{Driver, first_standing, short};
+use crate::engine::Engine;
+use crate::engine::agent::{Agent, Folder};
+use crate::engine::executor::Executor;
+use crate::p2p;
+use crate::storage::{Origin, Storage, rocks};
+use anyhow::{Context, Result, bail};
+use nupeer_consensus::header::Rules;
+use nupeer_consensus::state::{Config as ConsensusConfig, State};
+use nupeer_primitives::genesis::Genesis;
+use nupeer_primitives::state::Diff;
+use nupeer_primitives::BlockId;
+use nupeer_runtime::first_state::first_state;
+use nupeer_runtime::validity::Chain;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// Runs a node until it is told to stop.
+pub async fn run(config: Config) -> Result<()> {
+    let text = std::fs::read_to_string(&config.genesis).with_context(|| format!("reading {}", config.genesis.display()))?;
+    let genesis = nupeer_client::genesis_json::from_json(&text).with_context(|| config.genesis.display().to_string())?;
+    let chain = Chain::new(&genesis);
+    std::fs::create_dir_all(&config.state_dir)?;
+    let storage = open_storage(&config, &genesis, &chain)?;
+    let agent = open_agent(&config, &chain)?;
+    let pool = agent.as_ref().map(|agent| agent.identity().issuer.pool());
+    tracing::info!(
+        network = %genesis.name, genesis = %short(&chain.genesis), height = storage.position().height.0,
+        pool = pool.map(|p| p.to_hex()), "starting"
+    );
+    let state = State::new(consensus_config(&config, &genesis, &chain, agent.as_ref()));
+    let executor = Executor::new(chain.clone(), Arc::clone(&storage), genesis.seed, config.audit);
+    let (engine, first_effects) = Engine::boot(state, executor, agent).context("starting from disk")?;
+    let (network, events) = p2p::Network::start(network_config(&config, &chain)?).await?;
+    for address in network.listening() {
+        tracing::info!(%address, "listening");
+    }
+    let (outbound, effects) = mpsc::unbounded_channel();
+    for effect in first_effects {
+        drop(outbound.send(effect));
+    }
+    let (core, engine_thread) = Core::start(engine, outbound.clone())?;
+    let (standing, standing_seen) = watch::channel(first_standing(&storage, &genesis, pool));
+    let (stop, mut stop_seen) = watch::channel(None);
+    let metrics = Arc::new(Metrics::new());
+    let waiting = Arc::new(Mutex::new(HashSet::new()));
+    let driver = Driver {
+        chain: chain.clone(),
+        system_start_ms: genesis.system_start_ms,
+        core: core.clone(),
+        network: network.clone(),
+        storage: Arc::clone(&storage),
+        waiting: Arc::clone(&waiting),
+        metrics: Arc::clone(&metrics),
+        outbound: outbound.clone(),
+        standing: Arc::new(standing),
+        pool,
+        stop: Arc::new(stop),
+    };
+    let tasks = [
+        tokio::spawn(driver.clone().run_effects(effects)),
+        tokio::spawn(driver.clone().run_network(events)),
+        tokio::spawn(driver.clone().run_clock()),
+        tokio::spawn(driver.clone().run_standing()),
+    ];
+    let port = NodeChain { rules: chain, genesis, storage, core, outbound, standing: standing_seen, waiting };
+    let api_stop = Arc::new(tokio::sync::Notify::new());
+    let serving = serve_api(&config, Arc::new(port), metrics, Arc::clone(&api_stop)).await?;
+    let reason = tokio::select! {
+        () = told_to_stop() => None,
+        reason = stop_seen.wait_for(Option::is_some) => reason.ok().and_then(|r| r.clone()),
+    };
+    tracing::info!(reason = reason.as_deref().unwrap_or("told to"), "stopping");
+    driver.stopping();
+    api_stop.notify_waiters();
+    if let Some(serving) = serving {
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), serving).await;
+    }
+    network.stop().await;
+    for task in tasks {
+        task.abort();
+        let _ = task.await;
+    }
+    drop(driver);
+    // The engine ends with its last sender; whatever it was committing is committed.
+    let _ = tokio::task::spawn_blocking(move || engine_thread.join()).await;
+    match reason {
+        Some(reason) => bail!("{reason}"),
+        None => Ok(()),
+    }
+}
+
+fn open_storage(config: &Config, genesis: &Genesis, chain: &Chain) -> Result<Arc<Storage>> {
+    let first: Diff = first_state(genesis)?.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    let origin = Origin { id: BlockId(chain.genesis.0.0), k: chain.constants.k, state: &first };
+    Ok(Arc::new(Storage::open_rocks(&rocks::Options::new(config.state_dir.join("chain")), &origin)?))
+}
+
+fn open_agent(config: &Config, chain: &Chain) -> Result<Option<Agent>> {
+    let Some(pool) = &config.pool else { return Ok(None) };
+    let files = Box::new(Folder(pool.keys_dir.clone()));
+    let agent = Agent::open(files, chain.genesis, chain.constants);
+    agent.map(Some).with_context(|| format!("pool keys in {}", pool.keys_dir.display()))
+}
+
+fn consensus_config(config: &Config, genesis: &Genesis, chain: &Chain, agent: Option<&Agent>) -> ConsensusConfig {
+    ConsensusConfig {
+        rules: Rules::new(chain.genesis, chain.constants),
+        tiebreak_slots: genesis.parameter("tiebreak_slots").unwrap_or(3),
+        skew_ms: 2_000,
+        sync_peers: config.network.sync_peers,
+        checkpoint: None,
+        identity: agent.map(Agent::identity),
+    }
+}
+
+fn network_config(config: &Config, chain: &Chain) -> Result<p2p::Config> {
+    let addresses = |texts: &[String]| -> Result<Vec<p2p::Multiaddr>> {
+        texts.iter().map(|text| text.parse().with_context(|| format!("`{text}` is not a multiaddress"))).collect()
+    };
+    let mut network = p2p::Config::new(config.state_dir.join("network"), chain.genesis);
+    network.listen = addresses(&config.network.listen)?;
+    network.bootstrap = addresses(&config.network.peers)?;
+    network.private_addresses = chain.hrp != nupeer_primitives::AccountId::HRP_MAIN;
+    Ok(network)
+}
+
+async fn serve_api(
+    config: &Config,
+    port: Arc<NodeChain>,
+    metrics: Arc<Metrics>,
+    stop: Arc<tokio::sync::Notify>,
+) -> Result<Option<tokio::task::JoinHandle<std::io::Result<()>>>> {
+    let Some(address) = config.api.listen else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("API cannot listen on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "API");
+    let api = Api::new(port, metrics);
+    Ok(Some(tokio::spawn(api::serve(listener, api, async move { stop.notified().await }))))
+}
+
+/// SIGINT, SIGTERM, or the end of standard input where a parent process asked for that.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    let lifeline = async {
+        if std::env::var_os("NUPEER_LIFELINE").is_some_and(|value| value == "stdin") {
+            let mut waste = Vec::new();
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut waste).await;
+        } else {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = lifeline => {}
+    }
+}

@@ -1,0 +1,135 @@
+//! What nodes ask each other, as bytes (consensus.md §14). Every list is bounded before it is allocated.
+
+use nupeer_consensus::input::Point;
+use nupeer_consensus::sync::{HEADERS_PER_REQUEST_MAX, LOCATOR_MAX};
+use nupeer_primitives::block::HEADER_BYTES_MAX;
+use nupeer_primitives::error::Malformed;
+use nupeer_primitives::{BlockId, Cbor, GenesisHash, Hash, Reader, Transaction, TxId, Writer, record};
+
+/// Bodies of one question.
+const BODIES_MAX: usize = 64;
+/// Transactions of one question or gossip batch.
+const TXS_MAX: usize = 1_024;
+
+record! {
+    /// `status/1`: what a node says about itself.
+    #[derive(Copy)]
+    pub struct Hello {
+        /// Network.
+        pub genesis: Hash,
+        /// Protocol version of the node.
+        pub version: (u16, u16),
+        /// Newest final block.
+        pub final_point: Point,
+        /// Tip of the selected chain.
+        pub tip: Point,
+    }
+}
+
+impl Hello {
+    /// Whether both sides are on one network.
+    #[must_use]
+    pub fn is_of(&self, genesis: &GenesisHash) -> bool {
+        self.genesis == genesis.0
+    }
+}
+
+/// A question of block ids.
+#[must_use]
+pub fn ids_to_bytes(ids: &[BlockId]) -> Vec<u8> {
+    ids.to_vec().to_cbor()
+}
+
+/// A locator, or ids of bodies.
+pub fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<BlockId>, Malformed> {
+    exact(bytes, |r| r.list(LOCATOR_MAX.max(BODIES_MAX)))
+}
+
+/// Ids of transactions.
+pub fn tx_ids_from_bytes(bytes: &[u8]) -> Result<Vec<TxId>, Malformed> {
+    exact(bytes, |r| r.list(256))
+}
+
+/// An answer of headers.
+#[must_use]
+pub fn headers_to_bytes(headers: &[Vec<u8>]) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.array(headers.len());
+    for header in headers {
+        w.bytes(header);
+    }
+    w.finish()
+}
+
+/// Headers, each still encoded.
+pub fn headers_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    exact(bytes, |r| {
+        let count = r.array_max(HEADERS_PER_REQUEST_MAX)?;
+        (0..count).map(|_| r.bytes(HEADER_BYTES_MAX).map(<[u8]>::to_vec)).collect()
+    })
+}
+
+/// An answer of bodies.
+#[must_use]
+pub fn bodies_to_bytes(bodies: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.array(bodies.len());
+    for body in bodies {
+        match body {
+            Some(body) => w.bytes(body),
+            None => w.null(),
+        };
+    }
+    w.finish()
+}
+
+/// Bodies, each still encoded.
+pub fn bodies_from_bytes(bytes: &[u8]) -> Result<Vec<Option<Vec<u8>>>, Malformed> {
+    exact(bytes, |r| {
+        let count = r.array_max(BODIES_MAX)?;
+        let mut out = Vec::new();
+        for _ in 0..count {
+            out.push(if r.null()? { None } else { Some(r.bytes(bytes.len())?.to_vec()) });
+        }
+        Ok(out)
+    })
+}
+
+/// Transactions of a batch or an answer.
+pub fn txs_from_bytes(bytes: &[u8]) -> Result<Vec<Transaction>, Malformed> {
+    exact(bytes, |r| r.list(TXS_MAX))
+}
+
+fn exact<'b, T>(bytes: &'b [u8], read: impl FnOnce(&mut Reader<'b>) -> Result<T, Malformed>) -> Result<T, Malformed> {
+    let mut r = Reader::new(bytes);
+    let value = read(&mut r)?;
+    r.finish()?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_read(headers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..20),
+                                bodies in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..100)), 0..20)) {
+            prop_assert_eq!(headers_from_bytes(&headers_to_bytes(&headers)).unwrap(), headers);
+            prop_assert_eq!(bodies_from_bytes(&bodies_to_bytes(&bodies)).unwrap(), bodies);
+        }
+        #[test]
+        fn junk_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (headers_from_bytes(&bytes), bodies_from_bytes(&bytes), ids_from_bytes(&bytes), txs_from_bytes(&bytes));
+            let _ = Hello::from_cbor(&bytes, 512);
+        }
+    }
+
+    #[test]
+    fn a_list_longer_than_permitted_is_refused() {
+        assert!(ids_from_bytes(&ids_to_bytes(&vec![BlockId([0; 32]); 65])).is_err());
+        assert!(bodies_from_bytes(&bodies_to_bytes(&vec![None; 65])).is_err());
+    }
+}
