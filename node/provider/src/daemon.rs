@@ -524,7 +524,9 @@ impl Daemon {
             edge.stop();
         }
         if let Some(hosting) = self.hosting {
+            hosting.links.iter().for_each(EdgeLink::end);
             hosting.runner.retire().await;
+            hosting.journal.close();
         }
     }
 }
@@ -715,7 +717,11 @@ pub fn check(config_path: &Path) -> Result<String> {
 
 /// The rules as the core last learned them.
 impl State {
-    fn rules(&self) -> Option<ChainRules> {
+    const fn rules(&self) -> Option<ChainRules> {
         self.rules
     }
 }
+
+#[cfg(test)]
+#[path = "daemon_tests.rs"]
+mod tests;

@@ -47,6 +47,11 @@ impl SharedJournal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives the file and its lock back; nothing is written any more.
+    pub fn close(&self) {
+        drop(self.lock().take());
+    }
+
     /// Writes one record and syncs.
     pub fn write(&self, held: Held, body: Body) -> Result<(), WriteError> {
         let record = Record { wall_ms: wall_ms(), held, body };

@@ -178,6 +178,7 @@ impl<C: Chain> Edge<C> {
         self.stop.send_replace(true);
         self.routes.clear();
         self.ledger.store(&self.routes.counts());
+        self.ledger.close();
     }
 
     /// Bytes to clients, all routes since the edge's journal began.

@@ -46,7 +46,8 @@ pub fn admitted(kind: u8, own: (u64, u64)) -> u64 {
 /// The edge's own journal: counts and what was signed.
 #[derive(Debug)]
 pub struct Ledger {
-    journal: Mutex<Journal>,
+    /// `None` after the edge stopped.
+    journal: Mutex<Option<Journal>>,
 }
 
 impl Ledger {
@@ -56,13 +57,19 @@ impl Ledger {
             std::fs::create_dir_all(parent)
                 .map_err(|source| JournalError::Io { path: PathBuf::from(parent), source })?;
         }
-        Ok(Self { journal: Mutex::new(Journal::open(path)?) })
+        Ok(Self { journal: Mutex::new(Some(Journal::open(path)?)) })
+    }
+
+    /// Gives the file and its lock back; nothing is signed any more.
+    pub fn close(&self) {
+        drop(self.journal.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Counts as last stored.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<Held, Arc<Counts>> {
         let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(journal) = journal.as_ref() else { return BTreeMap::new() };
         let stored = journal.book().entries.iter().filter_map(|(held, entry)| {
             let counters = &entry.sample.as_ref()?.counters;
             let total = |kind| counters.read(kind).total;
@@ -74,6 +81,7 @@ impl Ledger {
     /// Stores counts that changed; a full disk costs at most what was counted since.
     pub fn store(&self, counts: &[(Held, Arc<Counts>)]) {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(journal) = journal.as_mut() else { return };
         let wall_ms = crate::clock::wall_ms();
         let changed = counts.iter().filter_map(|(held, counts)| {
             let sample = sample_of(*held, counts);
@@ -147,7 +155,8 @@ impl<C: Chain> Edge<C> {
 
     fn falls_back(&self, held: Held, receipt: &MeterReceipt) -> bool {
         let journal = self.ledger.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = journal.book().entries.get(&held).and_then(|entry| entry.receipts.values().next_back());
+        let entry = journal.as_ref().and_then(|journal| journal.book().entries.get(&held));
+        let last = entry.and_then(|entry| entry.receipts.values().next_back());
         last.is_some_and(|last| {
             last.counters.len() != receipt.counters.len()
                 || last.counters.iter().zip(&receipt.counters).any(|(old, new)| old.0 != new.0 || new.1 < old.1)
@@ -158,6 +167,7 @@ impl<C: Chain> Edge<C> {
         let held = Held { lease: receipt.lease, epoch: receipt.epoch };
         let sample = self.routes.counts_of(held).map_or_else(SampleRecord::default, |c| sample_of(held, &c));
         let mut journal = self.ledger.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(journal) = journal.as_mut() else { return Answer::Refused("the edge is stopping".to_owned()) };
         let wall_ms = crate::clock::wall_ms();
         let drafts = vec![(sample, receipt)];
         let signed = tokio::task::block_in_place(|| journal.sign(wall_ms, &self.genesis, &self.key, drafts));

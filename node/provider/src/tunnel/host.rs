@@ -127,6 +127,7 @@ pub struct EdgeLink {
     pub place: EdgePlace,
     current: watch::Receiver<Option<Opener>>,
     ports: watch::Receiver<BTreeMap<Held, u16>>,
+    ended: Arc<watch::Sender<bool>>,
 }
 
 /// Why an edge gave no answer.
@@ -148,11 +149,13 @@ impl EdgeLink {
     pub fn keep<D: Desk>(place: EdgePlace, key: SessionKey, relay: Arc<Relay>, desk: Arc<D>) -> Self {
         let (set_current, current) = watch::channel(None);
         let (set_ports, ports) = watch::channel(BTreeMap::new());
-        let link = Self { place: place.clone(), current, ports };
+        let ended = Arc::new(watch::Sender::new(false));
+        let mut end = ended.subscribe();
+        let link = Self { place: place.clone(), current, ports, ended };
         let told = link.clone();
-        tokio::spawn(async move {
+        let keep = async move {
             let mut pause = REDIAL_FIRST;
-            while !set_current.is_closed() {
+            loop {
                 match dial(&place, &key).await {
                     Ok((opener, incoming)) => {
                         info!(edge = %place.address, "tunnel up");
@@ -176,8 +179,19 @@ impl EdgeLink {
                 tokio::time::sleep(pause).await;
                 pause = pause.saturating_mul(2).min(REDIAL_LAST);
             }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = keep => {}
+                _ = end.wait_for(|end| *end) => {}
+            }
         });
         link
+    }
+
+    /// Closes the tunnel and stops dialling.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
     }
 
     /// Whether there is a tunnel.
