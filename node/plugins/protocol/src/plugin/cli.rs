@@ -42,8 +42,9 @@ fn run<R: Runtime>(runtime: R, arguments: &[String]) -> anyhow::Result<ExitCode>
         ["serve"] => serve::serve(runtime)?,
         ["descriptor"] => println!("{}", runtime.descriptor().to_json()),
         ["selftest"] => return Ok(selftest(&runtime)),
-        ["hold", "--state-dir", dir] => hold::hold(&runtime, Path::new(dir))?,
-        ["spawn", "--state-dir", dir] => hold::spawn(Path::new(dir))?,
+        ["hold", "--state-dir", dir] => hold::hold(&runtime, Path::new(dir), None)?,
+        ["hold", "--state-dir", dir, "--ticket", ticket] => hold::hold(&runtime, Path::new(dir), Some(ticket))?,
+        ["spawn", "--state-dir", dir, "--ticket", ticket] => hold::spawn(Path::new(dir), ticket)?,
         ["delete", "--id", id, "--state-dir", dir] | ["delete", "--state-dir", dir, "--id", id] => {
             delete(runtime, id, Path::new(dir))?;
         }

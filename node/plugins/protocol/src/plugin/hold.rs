@@ -1,7 +1,7 @@
 //! The holder: one process per workload, in its own session and cgroup, adopted by init (spec/provider.md section 1).
 //!
 //! 1. `spawn` (a child of the plugin) calls setsid, starts `hold` and exits, so init adopts the holder.
-//! 2. The holder takes D/hold.lock, raises the generation, joins its cgroup and answers on D/sock.
+//! 2. The holder takes D/hold.lock, shows the ticket that its Start wrote and a Stop would have torn, raises the generation, joins its cgroup and answers on D/sock.
 //! 3. The runtime brings the workload up and calls [`Held::ready`]: D/handle appears.
 //! 4. Each second D/counters is replaced; at the end D/exit says how it went, and the lock is released.
 //!
@@ -188,13 +188,14 @@ impl Held {
 ///
 /// # Errors
 /// When the holder cannot be started.
-pub fn spawn(dir: &Path) -> anyhow::Result<()> {
+pub fn spawn(dir: &Path, ticket: &str) -> anyhow::Result<()> {
     // Fails only for a process that already leads a group, and then it already is apart from the plugin's.
     let _ = nix::unistd::setsid();
     let complaints = fs::OpenOptions::new().create(true).append(true).open(dir.join("holder.log"))?;
     Command::new("/proc/self/exe")
         .args(["hold", "--state-dir"])
         .arg(dir)
+        .args(["--ticket", ticket])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -209,12 +210,17 @@ pub fn spawn(dir: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What kept the holder from beginning; how the workload ended is in D/exit.
-pub fn hold<R: Runtime>(runtime: &R, dir: &Path) -> anyhow::Result<()> {
+pub fn hold<R: Runtime>(runtime: &R, dir: &Path, ticket: Option<&str>) -> anyhow::Result<()> {
     let _ = nix::unistd::setsid();
     let dir = WorkloadDir::at(dir);
     let Some(lock) = take_lock(&dir)? else {
         anyhow::bail!("another holder has this workload");
     };
+    // A Stop or a newer Start came between the Start that sent us and this moment.
+    if let Some(ticket) = ticket {
+        anyhow::ensure!(dir.ticket()?.as_deref() == Some(ticket), "ticket {ticket} is void");
+    }
+    dir.set_holder(std::process::id())?;
     let spec = dir.spec()?.context("not prepared")?;
     let settings = dir.settings()?.context("settings are absent")?;
     for name in ["handle", "sock"] {

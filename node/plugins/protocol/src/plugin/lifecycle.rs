@@ -139,9 +139,10 @@ impl<R: Runtime> Lifecycle<R> {
     /// Starts a holder unless one runs, and waits for its handle.
     pub(super) async fn start(&self, id: &WorkloadId, epoch: Option<u64>) -> Result<Handle, Refusal> {
         let dir = self.state.workload(id);
-        let _lock = dir.lock().await.map_err(|fault| {
-            if fault.reason == Reason::NotFound { not_prepared(id) } else { fault }
-        })?;
+        let _lock = dir
+            .lock()
+            .await
+            .map_err(|fault| if fault.reason == Reason::NotFound { not_prepared(id) } else { fault })?;
         refuse_wiping(&dir)?;
         let spec = dir.spec().map_err(|e| Refusal::internal("spec", e))?.ok_or_else(|| not_prepared(id))?;
         if let Some(epoch) = epoch
@@ -152,17 +153,17 @@ impl<R: Runtime> Lifecycle<R> {
         if let Observed::Running(up) = observe(&dir).await {
             return Ok(up.1);
         }
-        let now = dir.generation().map_err(|e| Refusal::internal("generation", e))?;
         // A holder that an earlier Start left on its way up is as good as one of ours.
-        let wanted = if dir.is_held().map_err(|e| Refusal::internal("holder", e))? {
-            now.max(1)
-        } else {
-            sweep(&dir).await?;
-            dir.set_settings(&self.settings).map_err(|e| disk("settings", &e))?;
-            launch(&dir)?;
-            now.saturating_add(1)
-        };
-        await_handle(&dir, wanted).await
+        if dir.is_held().map_err(|e| Refusal::internal("holder", e))?
+            && let Some(handle) = adopt(&dir).await
+        {
+            return Ok(handle);
+        }
+        let now = dir.generation().map_err(|e| Refusal::internal("generation", e))?;
+        sweep(&dir).await?;
+        dir.set_settings(&self.settings).map_err(|e| disk("settings", &e))?;
+        launch(&dir)?;
+        await_handle(&dir, now.saturating_add(1)).await
     }
 
     /// Ends the workload; its volumes stay.
@@ -355,9 +356,13 @@ fn make_volumes(dir: &WorkloadDir, spec: &Spec) -> Result<(), Refusal> {
 
 /// Runs `spawn`, which leaves the holder to init.
 fn launch(dir: &WorkloadDir) -> Result<(), Refusal> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let ticket = format!("{}-{}", std::process::id(), since.as_nanos());
+    dir.set_ticket(&ticket).map_err(|e| disk("ticket", &e))?;
     let status = Command::new("/proc/self/exe")
         .args(["spawn", "--state-dir"])
         .arg(dir.path())
+        .args(["--ticket", &ticket])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -369,6 +374,23 @@ fn launch(dir: &WorkloadDir) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::new(Reason::Internal, format!("the holder could not be started: {status}")))
+}
+
+/// Waits for what a living holder comes to; `None` when it is gone without having come up.
+async fn adopt(dir: &WorkloadDir) -> Option<Handle> {
+    let deadline = Instant::now() + START_WITHIN / 2;
+    while Instant::now() < deadline {
+        match observe(dir).await {
+            Observed::Running(up) => return Some(up.1),
+            Observed::Starting | Observed::Unknown(_) => tokio::time::sleep(POLL).await,
+            Observed::Absent
+            | Observed::Prepared
+            | Observed::Exited(_)
+            | Observed::Lost { .. }
+            | Observed::LostInReboot { .. } => return None,
+        }
+    }
+    None
 }
 
 async fn await_handle(dir: &WorkloadDir, wanted: u64) -> Result<Handle, Refusal> {
@@ -401,6 +423,8 @@ async fn await_handle(dir: &WorkloadDir, wanted: u64) -> Result<Handle, Refusal>
 /// Brings a holder to its end: asks, waits for the grace, kills. `None` when it never ran.
 async fn end(dir: &WorkloadDir, signal: u32, grace_ms: u32) -> Result<Option<Exit>, Refusal> {
     let io = |e: io::Error| Refusal::internal("holder", e);
+    // First, so that a holder which a Start sent and which has not arrived finds nothing to do.
+    dir.tear_ticket().map_err(io)?;
     let generation = dir.generation().map_err(io)?;
     if generation == 0 && !dir.is_held().map_err(io)? {
         return Ok(None);
@@ -446,16 +470,12 @@ async fn await_release(dir: &WorkloadDir, patience: Duration) -> Result<bool, Re
     }
 }
 
-/// Kills the holder by the pid in its handle; the lock, which it still has, proves that the pid is its own.
+/// Kills a mute holder and its group.
 async fn kill_group(dir: &WorkloadDir) {
     if let Some(group) = group_of(dir) {
         let _ = tokio::task::spawn_blocking(move || group.kill(KILL_WITHIN)).await;
     }
-    let holder = dir.handle().ok().flatten().and_then(|handle| {
-        let state: serde_json::Value = serde_json::from_slice(&handle.state).ok()?;
-        i32::try_from(state["holder"].as_i64()?).ok()
-    });
-    if let Some(pid) = holder {
+    if let Some(pid) = dir.holder() {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
 }

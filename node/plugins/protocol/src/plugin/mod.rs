@@ -10,6 +10,8 @@
 //!     spec settings artifact  written by Prepare, spec last
 //!     lock                    held by whoever changes D
 //!     hold.lock               held by the holder for as long as it lives: liveness without pids
+//!     ticket                  right to hold: written by Start, torn by Stop and Destroy
+//!     holder                  pid of the holder, to kill one that is mute
 //!     generation              how often a holder began here
 //!     handle sock             written by the holder when the workload is up
 //!     counters                last sample, each second

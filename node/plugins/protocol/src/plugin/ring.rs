@@ -162,7 +162,9 @@ mod tests {
     use super::*;
 
     fn drain(reader: &mut RingReader) -> Vec<String> {
-        std::iter::from_fn(|| reader.read_next().unwrap()).map(|chunk| String::from_utf8(chunk.bytes).unwrap()).collect()
+        std::iter::from_fn(|| reader.read_next().unwrap())
+            .map(|chunk| String::from_utf8(chunk.bytes).unwrap())
+            .collect()
     }
 
     #[test]

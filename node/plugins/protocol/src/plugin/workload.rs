@@ -221,6 +221,51 @@ impl WorkloadDir {
         }
     }
 
+    /// The right to hold, as the newest Start wrote it and no Stop tore it.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn ticket(&self) -> io::Result<Option<String>> {
+        Ok(read_bounded(&self.join("ticket"))?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Writes a new ticket; holders with an older one turn back.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn set_ticket(&self, ticket: &str) -> io::Result<()> {
+        write_replacing(&self.join("ticket"), ticket.as_bytes(), false)
+    }
+
+    /// Voids the ticket: a holder that is on its way turns back.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn tear_ticket(&self) -> io::Result<()> {
+        match fs::remove_file(self.join("ticket")) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Names the holder; written by whoever has the holder's lock.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn set_holder(&self, pid: u32) -> io::Result<()> {
+        write_replacing(&self.join("holder"), pid.to_string().as_bytes(), false)
+    }
+
+    /// The holder's pid, if that process is one of this directory: the file may be older than the holder.
+    #[must_use]
+    pub fn holder(&self) -> Option<i32> {
+        let bytes = read_bounded(&self.join("holder")).ok().flatten()?;
+        let pid: i32 = String::from_utf8_lossy(&bytes).parse().ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let own = command.split(|byte| *byte == 0).any(|word| word == self.path.as_os_str().as_encoded_bytes());
+        own.then_some(pid)
+    }
+
     /// How often a holder began here; 0 before the first Start.
     ///
     /// # Errors
