@@ -40,8 +40,8 @@ macro_rules! parameters {
 }
 
 parameters! {
-    "bond_min"                     1_000_000     1_000_000     0         1_000_000_000_000 Financial
     "body_max"                     524_288       524_288       65_536    2_097_152         Technical
+    "bond_min"                     1_000_000     1_000_000     0         1_000_000_000_000 Financial
     "events_max"                   512           512           64        4_096             Technical
     "evidence_epochs"              14            2             1         100               Constitution
     "fee_base"                     1_000         1_000         100       100_000           Operational
