@@ -30,6 +30,7 @@ mod apply;
 mod leaf;
 mod memory;
 mod proof;
+mod slots;
 
 pub use apply::{LeafChange, NodeChange, TreeUndo, TreeUpdate, apply, restore};
 pub use leaf::{KEY_BYTES_MAX, Leaf, TreeHead, depth_of, node_hash};

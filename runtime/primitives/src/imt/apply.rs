@@ -7,6 +7,7 @@ use crate::error::Malformed;
 use crate::hash::Hash;
 use crate::state::Diff;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A slot whose content changed.
@@ -18,6 +19,12 @@ pub struct LeafChange {
     pub before: Option<Leaf>,
     /// Content after; `None` only when an undo gives the slot back.
     pub after: Option<Leaf>,
+}
+
+impl LeafChange {
+    fn take(&mut self) -> Self {
+        Self { slot: self.slot, before: self.before.take(), after: self.after.take() }
+    }
 }
 
 /// A node's new hash; zero means that nothing is stored there.
@@ -62,7 +69,7 @@ impl TreeUpdate {
     }
 
     /// Changes of the slot index: keys that left their slot, then keys that entered one.
-    pub fn slots(&self) -> impl Iterator<Item = (&[u8], Option<u64>)> {
+    pub fn slots(&self) -> impl Iterator<Item = (&Arc<[u8]>, Option<u64>)> {
         let moved = |change: &&LeafChange| key_of(&change.before) != key_of(&change.after);
         let left = self.leaves.iter().filter(moved).filter_map(|change| Some((key_of(&change.before)?, None)));
         let entered =
@@ -71,7 +78,7 @@ impl TreeUpdate {
     }
 }
 
-fn key_of(leaf: &Option<Leaf>) -> Option<&[u8]> {
+fn key_of(leaf: &Option<Leaf>) -> Option<&Arc<[u8]>> {
     leaf.as_ref().and_then(Leaf::key)
 }
 
@@ -104,7 +111,8 @@ pub fn apply(view: &dyn TreeView, diff: &Diff) -> Result<TreeUpdate, TreeError> 
         view,
         used: before.used,
         free_head: before.free_head,
-        touched: BTreeMap::new(),
+        places: BTreeMap::new(),
+        changes: Vec::new(),
         passed: &[],
         cursor: 0,
     };
@@ -116,7 +124,7 @@ pub fn apply(view: &dyn TreeView, diff: &Diff) -> Result<TreeUpdate, TreeError> 
         batch.change(key, value.as_ref().map(|_| hash))?;
     }
     let mut after = TreeHead { used: batch.used, free_head: batch.free_head, top: before.top };
-    let leaves: Vec<LeafChange> = batch.touched.into_values().filter(|change| change.before != change.after).collect();
+    let leaves = batch.into_changes();
     let nodes = rehash(view, &leaves, before.depth(), after.depth(), &mut after.top);
     Ok(TreeUpdate { before, after, leaves, nodes })
 }
@@ -144,7 +152,9 @@ struct Batch<'a> {
     view: &'a dyn TreeView,
     used: u64,
     free_head: u64,
-    touched: BTreeMap<u64, LeafChange>,
+    /// Slot -> its place in `changes`; changes are large, and a map would move them about.
+    places: BTreeMap<u64, usize>,
+    changes: Vec<LeafChange>,
     /// The greatest key of the diff so far.
     passed: &'a [u8],
     /// Slot of the greatest key not above `passed` that is live now.
@@ -180,14 +190,15 @@ impl<'a> Batch<'a> {
     fn insert(&mut self, key: &[u8], value_hash: Hash) -> Result<u64, TreeError> {
         let slot = self.allocate()?;
         let predecessor = self.predecessor(key);
-        let next = self.relink(predecessor, key.to_vec())?;
-        self.at(slot).after = Some(Leaf::Live { key: key.to_vec(), next, value_hash });
+        let key = Arc::from(key);
+        let next = self.relink(predecessor, Arc::clone(&key))?;
+        self.at(slot).after = Some(Leaf::Live { key, next, value_hash });
         Ok(slot)
     }
 
     fn delete(&mut self, key: &[u8], slot: u64) -> Result<u64, TreeError> {
         let predecessor = self.predecessor(key);
-        let next = self.relink(slot, Vec::new())?;
+        let next = self.relink(slot, Arc::default())?;
         self.relink(predecessor, next)?;
         self.at(slot).after = Some(Leaf::Free { next_free: self.free_head });
         self.free_head = slot;
@@ -216,7 +227,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Points a live leaf at another `next` and gives back the old one.
-    fn relink(&mut self, slot: u64, to: Vec<u8>) -> Result<Vec<u8>, TreeError> {
+    fn relink(&mut self, slot: u64, to: Arc<[u8]>) -> Result<Arc<[u8]>, TreeError> {
         match &mut self.at(slot).after {
             Some(Leaf::Live { next, .. }) => Ok(core::mem::replace(next, to)),
             Some(Leaf::Free { .. }) | None => Err(TreeError::Inconsistent { slot }),
@@ -224,11 +235,19 @@ impl<'a> Batch<'a> {
     }
 
     fn at(&mut self, slot: u64) -> &mut LeafChange {
-        let view = self.view;
-        self.touched.entry(slot).or_insert_with(|| {
-            let before = view.leaf(slot);
-            LeafChange { slot, after: before.clone(), before }
-        })
+        let place = *self.places.entry(slot).or_insert(self.changes.len());
+        if place == self.changes.len() {
+            let before = self.view.leaf(slot);
+            self.changes.push(LeafChange { slot, after: before.clone(), before });
+        }
+        self.changes.get_mut(place).expect("a place names a change that was pushed")
+    }
+
+    /// What really changed, by slot.
+    fn into_changes(self) -> Vec<LeafChange> {
+        let Self { places, mut changes, .. } = self;
+        let taken = places.into_values().filter_map(|place| changes.get_mut(place).map(LeafChange::take));
+        taken.filter(|change| change.before != change.after).collect()
     }
 }
 

@@ -3,10 +3,9 @@
 use super::TreeView;
 use super::apply::{NodeChange, TreeUpdate};
 use super::leaf::{Leaf, TreeHead};
+use super::slots::SlotIndex;
 use crate::hash::Hash;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 /// The nodes of all levels from `lowest` up, one vector a level: a million leaves cost 4 MiB from level 4 up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,7 +65,7 @@ impl Levels {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemoryTree {
     head: TreeHead,
-    slots: BTreeMap<Vec<u8>, u64>,
+    slots: SlotIndex,
     leaves: Vec<Leaf>,
     levels: Levels,
 }
@@ -84,19 +83,15 @@ impl MemoryTree {
         let head = TreeHead::empty();
         let mut levels = Levels::new(0);
         levels.set(&NodeChange { level: 0, index: 0, hash: head.top });
-        Self { head, slots: BTreeMap::new(), leaves: alloc::vec![Leaf::sentinel()], levels }
+        Self { head, slots: SlotIndex::default(), leaves: alloc::vec![Leaf::sentinel()], levels }
     }
 
     /// Writes an update that was computed against this tree.
     pub fn commit(&mut self, update: &TreeUpdate) {
         for (key, slot) in update.slots() {
             match slot {
-                Some(slot) => {
-                    self.slots.insert(key.to_vec(), slot);
-                }
-                None => {
-                    self.slots.remove(key);
-                }
+                Some(slot) => self.slots.insert(key, slot),
+                None => self.slots.remove(key),
             }
         }
         for change in &update.leaves {
@@ -123,7 +118,7 @@ impl MemoryTree {
     /// Whether no key is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.len() == 0
     }
 }
 
@@ -135,13 +130,12 @@ impl TreeView for MemoryTree {
         self.levels.get(level, index)
     }
     fn slot_of(&self, key: &[u8]) -> Option<u64> {
-        self.slots.get(key).copied()
+        self.slots.get(key)
     }
     fn leaf(&self, slot: u64) -> Option<Leaf> {
         self.leaves.get(usize::try_from(slot).ok()?).cloned()
     }
     fn predecessor(&self, key: &[u8]) -> (Vec<u8>, u64) {
-        let below = self.slots.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key)));
-        below.into_iter().next_back().map_or((Vec::new(), 0), |(key, slot)| (key.clone(), *slot))
+        self.slots.below(key).map_or((Vec::new(), 0), |(key, slot)| (key.to_vec(), slot))
     }
 }

@@ -183,5 +183,6 @@ fn path(view: &dyn TreeView, slot: u64) -> Option<Inclusion> {
     let head = view.head();
     let depth = head.depth();
     let siblings = (0..depth).map(|level| view.node(level, (slot >> level) ^ 1)).collect();
+    let (key, next) = (key.to_vec(), next.to_vec());
     Some(Inclusion { slot, key, next, value_hash, siblings, depth, used: head.used, free_head: head.free_head })
 }
