@@ -4,7 +4,7 @@
 //! these is missing later changes nothing that runs. At the end holders stay; the next daemon finds them by the journal.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,20 +17,20 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::core::money::Money;
-use crate::core::{Effect, Event, Held, Input, JournalHealth, Note, State, Task, Workload, step};
+use crate::core::{Effect, Event, Held, Input, JournalHealth, Note, State, Task, step};
 use crate::desk::{Counter, TenantDesk};
 use crate::edge::{Edge, EdgeSettings};
 use crate::journal::book::Book;
 use crate::journal::record::{Body, HandleRecord};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::keys::{self, SessionKey};
 use crate::meter::Source;
 use crate::metrics::{self, Metrics};
 use crate::node_chain::{Network, NodeChain};
 use crate::offers;
 use crate::plugin_host::{PluginHost, PluginPlace};
-use crate::ports::{Chain, ChainRules, HostView};
+use crate::ports::{Chain, HostView};
+use crate::recovery::{open_journal, remembered};
 use crate::runner::{Runner, Tools, socket_of};
 use crate::shared_journal::SharedJournal;
 use crate::tunnel::host::{EdgeLink, EdgePlace, Relay};
@@ -46,12 +46,6 @@ const SLOW: Duration = Duration::from_secs(15);
 const CHAIN_RETRY: Duration = Duration::from_secs(2);
 /// Until a full journal is tried again.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
-
-/// Where the journal of a state directory is.
-#[must_use]
-pub fn journal_path(state_dir: &Path) -> PathBuf {
-    state_dir.join("journal")
-}
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config_path: PathBuf, set_log: impl Fn(&str)) -> Result<()> {
@@ -547,21 +541,6 @@ async fn next_event(hosting: &mut Option<Hosting>) -> Event {
     }
 }
 
-fn open_journal(config: &Config) -> Result<(Option<Journal>, Book)> {
-    let path = journal_path(&config.state_dir);
-    match Journal::open(&path) {
-        Ok(journal) => {
-            let book = journal.book().clone();
-            Ok((Some(journal), book))
-        }
-        Err(error @ JournalError::Corrupt { .. }) => {
-            error!(%error, "nothing is signed until a person decides");
-            Ok((None, Journal::salvage(&path)))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 async fn connect(config: &Config, account: AccountId, session: &SessionKey) -> Result<NodeChain> {
     let network = Network::parse(&config.network)?;
     let host = config.host.id.map(HostId);
@@ -588,29 +567,6 @@ async fn start_edge(config: &Config, chain: &Arc<NodeChain>) -> Result<Arc<Edge<
         blobs_max: config.edge.blobs_max,
     };
     Ok(Edge::start(settings, chain.genesis_hash(), key, Arc::clone(chain)).await?.0)
-}
-
-/// Workloads as the journal remembers them, and the handles of those that may be here.
-#[must_use]
-pub fn remembered(book: &Book) -> (Vec<Workload>, BTreeMap<Held, HandleRecord>) {
-    let mut workloads: BTreeMap<_, Workload> = BTreeMap::new();
-    let mut handles = BTreeMap::new();
-    for (held, entry) in &book.entries {
-        let settled = entry.settled.map_or(0, |(seq, _)| seq);
-        let unsettled: Vec<_> = entry.receipts.values().filter(|r| r.seq > settled).cloned().collect();
-        if entry.wiped_ms.is_some() && unsettled.is_empty() && entry.handles.is_empty() {
-            continue;
-        }
-        let receipts = if unsettled.is_empty() { entry.receipts.values().next_back().cloned().into_iter().collect() } else { unsettled };
-        let witnesses: Vec<_> = entry.witnesses.iter().map(|((seq, role), (key, s))| (*seq, *role, *key, *s)).collect();
-        let money = Money::restored(entry.sample.clone(), receipts, &witnesses, entry.audit_head);
-        if let Some(handle) = entry.handles.values().next_back() {
-            handles.insert(*held, handle.clone());
-        }
-        // Only one epoch of a lease can be here; a later one means that the earlier was torn down or never began.
-        workloads.insert(held.lease, Workload::recovered(*held, entry.wiped_ms.is_some(), money));
-    }
-    (workloads.into_values().collect(), handles)
 }
 
 fn start_hosting(
@@ -692,34 +648,6 @@ fn start_plugins(config: &Config) -> Result<BTreeMap<String, PluginHost>> {
         plugins.insert(plugin.name.clone(), PluginHost::keep(place));
     }
     Ok(plugins)
-}
-
-/// `check`: what a start would find, without changing anything.
-pub fn check(config_path: &Path) -> Result<String> {
-    use std::fmt::Write as _;
-    let config = Config::read(config_path)?;
-    let path = journal_path(&config.state_dir);
-    let book = Journal::read(&path)?;
-    let (workloads, handles) = remembered(&book);
-    let mut out = format!("config {} is good\njournal {} is whole\n", config_path.display(), path.display());
-    for w in &workloads {
-        let handle = handles.get(&w.held);
-        let phase = handle.map_or("receipts only".to_owned(), |h| format!("{:?} by {}", h.phase, h.plugin));
-        let last = w.money.last().map_or(0, |last| last.seq);
-        let entry = book.entries.get(&w.held);
-        let settled = entry.and_then(|entry| entry.settled).map_or(0, |(seq, _)| seq);
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "lease {} epoch {}: {phase}, receipt {last}, settled {settled}", w.held.lease, w.held.epoch);
-    }
-    let _ = writeln!(out, "{} leases", workloads.len());
-    Ok(out)
-}
-
-/// The rules as the core last learned them.
-impl State {
-    const fn rules(&self) -> Option<ChainRules> {
-        self.rules
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm)]
 //! The whole daemon against a node of one's wishes: a real plugin, a real component, a whole lease.
 //!
 //! Needs `NUPEER_TEST_PLUGIN_WASM` (the built plugin) and `NUPEER_TEST_COMPONENT` (a component that answers `/`);
 //! skipped loudly where they are not set.
 use super::*;
+use crate::recovery::{check, journal_path};
+use std::path::Path;
 use axum::extract::{Path as UrlPath, State as Shared};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -357,110 +359,134 @@ async fn a_lease_is_served_billed_survives_a_restart_and_is_wiped() {
         eprintln!("SKIPPED: NUPEER_TEST_PLUGIN_WASM and NUPEER_TEST_COMPONENT are not set");
         return;
     };
-    let _ = tracing_subscriber::fmt().with_env_filter("info").with_test_writer().try_init();
     let dir = tempfile::tempdir().unwrap();
-    let write_key = |name: &str, seed: [u8; 32]| {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = dir.path().join(name);
-        std::fs::write(&path, hex::encode(seed)).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    write_key("session.key", [1; 32]);
-    write_key("edge.key", [2; 32]);
-    write_key("seal.key", [4; 32]);
-    let component = std::fs::read(component).unwrap();
-    let manifest = manifest(&component);
-    let seal_key = SealKey::from_bytes([4; 32]).public();
-    let node: Node = Arc::new(Mutex::new(World {
-        genesis: genesis(),
-        height: 20,
-        market_ms: 1_000,
-        lease: lease_info(manifest.hash()),
-        seal_key,
-        settled: vec![],
-        claims: 0,
-        actions: vec![],
-        silent: false,
-    }));
-    let genesis_hash: GenesisHash = world(&node).genesis.hash();
-    let url = serve_node(Arc::clone(&node)).await;
-    let (port, tunnel) = (free_port(), free_port());
-    let config = dir.path().join("provider.toml");
-    let text = format!(
-        "network = \"devnet\"\nnodes = [\"{url}\"]\nstate_dir = \"{0}\"\naccount = \"{1}\"\npoll_ms = 200\n\
-         [[plugin]]\nname = \"wasm\"\npath = \"{plugin}\"\n\
-         [[gateway]]\nkey = \"{2}\"\ntunnel = \"127.0.0.1:{tunnel}\"\nurl = \"http://127.0.0.1:{port}\"\n\
-         [edge]\nenabled = true\nlisten = \"127.0.0.1:{port}\"\ntunnel_listen = \"127.0.0.1:{tunnel}\"\n",
-        dir.path().display(),
-        account(),
-        key(2).public(),
-    );
-    std::fs::write(&config, text).unwrap();
-    let running = Running::start(&config).await;
-
-    let bundle_key = BundleKey::generate().unwrap();
-    let bundle = Bundle { workload: manifest, secrets: vec![], volume_keys: vec![] };
-    let sealed = bundle.seal(&bundle_key, &genesis_hash).unwrap();
-    let address = BundleAddress::of(&sealed);
-    until("accepted", &node, |w| w.lease.state == "Provisioning").await;
-    let store = Store::new(&format!("http://127.0.0.1:{port}/.nupeer")).unwrap();
-    let expiry = crate::clock::wall_ms() / 1_000 + 60;
-    for (kind, address, content) in [
-        ("bundle", address.to_hex(), sealed),
-        ("artifact", blake2b_256(&component).to_hex(), component.clone()),
-    ] {
-        let signature = key(9).sign(UploadPermit::digest(&genesis_hash, &content, expiry).as_bytes());
-        let permit = UploadPermit { key: key(9).public(), expiry, signature };
-        store.put(kind, &address, content, &permit).await.unwrap();
-    }
-    let wrapped = wrap(&bundle_key, &address, &LEASE, &seal_key, &genesis_hash).unwrap();
-    world(&node).lease.wraps = vec![WrapInfo { host: 3, wrap: hex::encode(wrapped.as_slice()) }];
-    until("active", &node, |w| w.lease.state == "Active").await;
-    answers(port).await;
-    until("settled", &node, |w| w.settled.iter().any(|s| s.receipt.counters[0].1 > 0)).await;
-    let offered = fetch(port, &format!("/.nupeer/v1/receipts/{LEASE}")).await.expect("a receipt is offered");
-    assert!(offered.contains("\"digest\""), "{offered}");
-    {
-        let w = world(&node);
-        let last = w.settled.last().unwrap();
-        let roles: Vec<Role> = last.signatures.iter().map(|s| s.0).collect();
-        assert_eq!(roles, [Role::Provider, Role::Edge]);
-        let digest = last.receipt.digest(&genesis_hash);
-        assert!(last.signatures.iter().all(|(_, key, s)| nupeer_primitives::sign::verify(key, digest.as_bytes(), s)));
-        assert_eq!(w.claims, 0);
-    }
-
-    // The daemon leaves; the workload stays, and the next daemon finds it. A silent node changes nothing.
-    running.end().await;
-    let settled = world(&node).settled.len();
-    world(&node).silent = true;
-    let running = Running::start(&config);
-    let running = running.await;
-    world(&node).silent = false;
-    answers(port).await;
-    until("settled again", &node, |w| w.settled.len() > settled).await;
-    {
-        let w = world(&node);
-        let rising = w.settled.windows(2).all(|two| {
-            two[0].receipt.seq < two[1].receipt.seq && two[0].receipt.t_end_ms < two[1].receipt.t_end_ms
-        });
-        assert!(rising, "receipts go on where they were");
-        assert_eq!(w.actions.iter().filter(|name| **name == "Ready").count(), 1, "it never stopped");
-    }
-    world(&node).silent = true;
-    answers(port).await;
-    world(&node).silent = false;
-
-    world(&node).lease.state = "Grace".into();
-    until("grace is seen", &node, |w| w.height % 20 == 0).await;
-    world(&node).lease.state = "Closing".into();
-    let final_seen = |w: &mut World| w.settled.iter().any(|s| s.receipt.is_final());
-    until("final", &node, final_seen).await;
-    world(&node).lease.state = "Purging".into();
-    until("wiped", &node, |w| w.lease.state == "Closed").await;
+    let stage = Stage::set(dir.path(), &plugin, &component).await;
+    let Stage { node, config, port, .. } = &stage;
+    let running = Running::start(config).await;
+    stage.deliver().await;
+    until("active", node, |w| w.lease.state == "Active").await;
+    served_and_settled(&stage).await;
+    let running = restarted(&stage, running).await;
+    world(node).silent = true;
+    answers(*port).await;
+    world(node).silent = false;
+    wound_up(node).await;
     running.end().await;
     let book = Journal::read(&journal_path(dir.path())).unwrap();
     let entry = &book.entries[&Held { lease: LEASE, epoch: 0 }];
     assert!(entry.wiped_ms.is_some());
-    assert!(check(&config).unwrap().contains("is whole"));
+    assert!(check(config).unwrap().contains("is whole"));
+}
+
+/// A world with a node, a configuration and an app to run.
+struct Stage {
+    node: Node,
+    config: PathBuf,
+    port: u16,
+    genesis: GenesisHash,
+    component: Vec<u8>,
+}
+
+impl Stage {
+    async fn set(dir: &Path, plugin: &str, component: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        for (name, seed) in [("session.key", [1; 32]), ("edge.key", [2; 32]), ("seal.key", [4; 32])] {
+            let path = dir.join(name);
+            std::fs::write(&path, hex::encode(seed)).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let component = std::fs::read(component).unwrap();
+        let node: Node = Arc::new(Mutex::new(World {
+            genesis: genesis(),
+            height: 20,
+            market_ms: 1_000,
+            lease: lease_info(manifest(&component).hash()),
+            seal_key: SealKey::from_bytes([4; 32]).public(),
+            settled: vec![],
+            claims: 0,
+            actions: vec![],
+            silent: false,
+        }));
+        let genesis: GenesisHash = world(&node).genesis.hash();
+        let url = serve_node(Arc::clone(&node)).await;
+        let (port, tunnel) = (free_port(), free_port());
+        let config = dir.join("provider.toml");
+        let text = format!(
+            "network = \"devnet\"\nnodes = [\"{url}\"]\nstate_dir = \"{0}\"\naccount = \"{1}\"\npoll_ms = 200\n\
+             [[plugin]]\nname = \"wasm\"\npath = \"{plugin}\"\n\
+             [[gateway]]\nkey = \"{2}\"\ntunnel = \"127.0.0.1:{tunnel}\"\nurl = \"http://127.0.0.1:{port}\"\n\
+             [edge]\nenabled = true\nlisten = \"127.0.0.1:{port}\"\ntunnel_listen = \"127.0.0.1:{tunnel}\"\n",
+            dir.display(),
+            account(),
+            key(2).public(),
+        );
+        std::fs::write(&config, text).unwrap();
+        Self { node, config, port, genesis, component }
+    }
+
+    /// What a tenant does after the match: bundle and artifact to the gateway, the key sealed to the host.
+    async fn deliver(&self) {
+        until("accepted", &self.node, |w| w.lease.state == "Provisioning").await;
+        let bundle_key = BundleKey::generate().unwrap();
+        let bundle = Bundle { workload: manifest(&self.component), secrets: vec![], volume_keys: vec![] };
+        let sealed = bundle.seal(&bundle_key, &self.genesis).unwrap();
+        let address = BundleAddress::of(&sealed);
+        let store = Store::new(&format!("http://127.0.0.1:{}/.nupeer", self.port)).unwrap();
+        let expiry = crate::clock::wall_ms() / 1_000 + 60;
+        for (kind, address, content) in [
+            ("bundle", address.to_hex(), sealed),
+            ("artifact", blake2b_256(&self.component).to_hex(), self.component.clone()),
+        ] {
+            let signature = key(9).sign(UploadPermit::digest(&self.genesis, &content, expiry).as_bytes());
+            let permit = UploadPermit { key: key(9).public(), expiry, signature };
+            store.put(kind, &address, content, &permit).await.unwrap();
+        }
+        let seal_key = SealKey::from_bytes([4; 32]).public();
+        let wrapped = wrap(&bundle_key, &address, &LEASE, &seal_key, &self.genesis).unwrap();
+        world(&self.node).lease.wraps = vec![WrapInfo { host: 3, wrap: hex::encode(wrapped.as_slice()) }];
+    }
+}
+
+async fn served_and_settled(stage: &Stage) {
+    let Stage { node, port, .. } = stage;
+    answers(*port).await;
+    until("settled", node, |w| w.settled.iter().any(|s| s.receipt.counters[0].1 > 0)).await;
+    let offered = fetch(*port, &format!("/.nupeer/v1/receipts/{LEASE}")).await.expect("a receipt is offered");
+    assert!(offered.contains("\"digest\""), "{offered}");
+    let w = world(node);
+    let last = w.settled.last().unwrap();
+    let roles: Vec<Role> = last.signatures.iter().map(|s| s.0).collect();
+    assert_eq!(roles, [Role::Provider, Role::Edge]);
+    let digest = last.receipt.digest(&stage.genesis);
+    assert!(last.signatures.iter().all(|(_, key, s)| nupeer_primitives::sign::verify(key, digest.as_bytes(), s)));
+    assert_eq!(w.claims, 0);
+}
+
+/// The daemon leaves; the workload stays, and the next daemon finds it while the node is silent at first.
+async fn restarted(stage: &Stage, running: Running) -> Running {
+    let Stage { node, port, config, .. } = stage;
+    running.end().await;
+    let settled = world(node).settled.len();
+    world(node).silent = true;
+    let running = Running::start(config).await;
+    world(node).silent = false;
+    answers(*port).await;
+    until("settled again", node, |w| w.settled.len() > settled).await;
+    let w = world(node);
+    let rising = w.settled.windows(2).all(|two| {
+        two[0].receipt.seq < two[1].receipt.seq && two[0].receipt.t_end_ms < two[1].receipt.t_end_ms
+    });
+    assert!(rising, "receipts go on where they were");
+    assert_eq!(w.actions.iter().filter(|name| **name == "Ready").count(), 1, "it never stopped");
+    drop(w);
+    running
+}
+
+async fn wound_up(node: &Node) {
+    world(node).lease.state = "Grace".into();
+    until("grace is seen", node, |w| w.height % 20 == 0).await;
+    world(node).lease.state = "Closing".into();
+    until("final", node, |w| w.settled.iter().any(|s| s.receipt.is_final())).await;
+    world(node).lease.state = "Purging".into();
+    until("wiped", node, |w| w.lease.state == "Closed").await;
 }

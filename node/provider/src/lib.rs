@@ -28,6 +28,7 @@ pub mod node_chain;
 pub mod offers;
 pub mod plugin_host;
 pub mod ports;
+pub mod recovery;
 pub mod runner;
 pub mod shared_journal;
 pub mod tunnel;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use nupeer_client::bundle::SealKey;
 use nupeer_provider::conformance::{Case, Kit};
 use nupeer_provider::keys::{self, SessionKey};
-use nupeer_provider::{config::Config, daemon};
+use nupeer_provider::{config::Config, daemon, recovery};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
@@ -103,7 +103,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { config } => {
-            print!("{}", daemon::check(&config)?);
+            print!("{}", recovery::check(&config)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Keygen { file, seal } => {

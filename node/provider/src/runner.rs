@@ -259,15 +259,15 @@ impl Runner {
     async fn open(&self, held: Held, lease: &LeaseView) -> Result<(), TaskError> {
         let wrap = lease.wrap.as_ref().ok_or_else(|| TaskError::NotYet("the tenant has sealed no key yet".to_owned()))?;
         let (key, address) = unwrap(wrap, &held.lease, &self.tools.seal, &self.tools.genesis)?;
-        let sealed = self.blob("bundle", &address.to_hex()).await?;
+        let sealed = self.blob(held, "bundle", &address.to_hex()).await?;
         let bundle = Bundle::open(&sealed, &key, &self.tools.genesis, &lease.manifest_hash)?;
         let workload = &bundle.workload;
         let (name, plugin) = self.plugin_for(workload).await?;
         let digest = hex::encode(workload.artifact.digest);
         let artifact = match workload.artifact.kind {
             ArtifactKind::Wasm | ArtifactKind::Exec => {
-                self.blob("artifact", &digest).await?;
-                self.tools.blobs_dir.join(&digest)
+                self.blob(held, "artifact", &digest).await?;
+                self.blobs_of(held).join(&digest)
             }
             ArtifactKind::Image => PathBuf::new(),
         };
@@ -310,9 +310,14 @@ impl Runner {
         }
     }
 
+    /// Where a lease's bundle and artifact are; wiped with it.
+    fn blobs_of(&self, held: Held) -> PathBuf {
+        self.tools.blobs_dir.join(format!("{}-{}", held.lease, held.epoch))
+    }
+
     /// A blob from the own cache or the first gateway that has it; verified either way.
-    async fn blob(&self, kind: &str, address: &str) -> Result<Vec<u8>, TaskError> {
-        let path = self.tools.blobs_dir.join(address);
+    async fn blob(&self, held: Held, kind: &str, address: &str) -> Result<Vec<u8>, TaskError> {
+        let path = self.blobs_of(held).join(address);
         if let Ok(content) = std::fs::read(&path)
             && check_address(address, &content).is_ok()
         {
@@ -379,6 +384,12 @@ impl Runner {
                 Err(error) => return Err(error.into()),
             }
         }
+        let blobs = self.blobs_of(held);
+        match std::fs::remove_dir_all(&blobs) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(TaskError::Io { path: blobs, source }),
+        }
         let method = WipeMethod::Zero.code();
         Ok(self.tools.journal.write(held, Body::Wipe { volumes, method })?)
     }
@@ -424,6 +435,8 @@ impl Runner {
         if !record.hosts.is_empty() && !edges.is_empty() {
             let mut why = "no gateway of the config is an edge of this lease".to_owned();
             for link in self.tools.links.iter().filter(|link| edges.contains(&link.place.key)) {
+                // The edge may not have heard of the route that was opened a moment ago.
+                link.tell().await;
                 match link.ask(&Ask::Ready { held, endpoint_hash }).await {
                     Ok(Answer::Signed { key, signature }) if key == link.place.key => {
                         edge = Some((key, signature));
@@ -531,6 +544,9 @@ pub fn boot_id() -> Option<String> {
 }
 
 fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
     let temporary = path.with_extension("part");
     std::fs::write(&temporary, content)?;
     std::fs::rename(&temporary, path)

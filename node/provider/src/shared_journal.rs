@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{GenesisHash, Hash, MeterReceipt, Signature};
+use nupeer_primitives::{GenesisHash, Hash, MeterReceipt};
 
 use crate::clock::wall_ms;
 use crate::core::Held;
 use crate::journal::record::{AUDIT_BYTES_MAX, Body, Record};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Signed};
 use crate::keys::SessionKey;
 use crate::meter::SampleRecord;
 
@@ -74,13 +74,12 @@ impl SharedJournal {
     }
 
     /// See [`Journal::sign`].
-    #[allow(clippy::type_complexity, reason = "the journal's own answer")]
     pub fn sign(
         &self,
         genesis: &GenesisHash,
         key: &SessionKey,
         drafts: Vec<(SampleRecord, MeterReceipt)>,
-    ) -> Result<Vec<Result<(MeterReceipt, Signature), JournalError>>, WriteError> {
+    ) -> Result<Signed, WriteError> {
         let mut journal = self.lock();
         let journal = journal.as_mut().ok_or(WriteError::Damaged)?;
         tokio::task::block_in_place(|| journal.sign(wall_ms(), genesis, key, drafts)).map_err(WriteError::from)

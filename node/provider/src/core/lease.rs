@@ -485,7 +485,7 @@ pub(super) fn decide(w: &mut Workload, c: &Context<'_>, room: &mut Room, effects
                 Err(Refusal::Policy | Refusal::Capacity | Refusal::Journal) => Task::Decline,
             };
             // An answer on its way is repeated, never replaced by the opposite within its patience.
-            if answered && !w.submitted.is_some_and(|(_, at)| c.now_ms.saturating_sub(at) >= SUBMIT_PATIENCE_MS) {
+            if answered && w.submitted.is_none_or(|(_, at)| c.now_ms.saturating_sub(at) < SUBMIT_PATIENCE_MS) {
                 return None;
             }
             Some(verdict)

@@ -346,6 +346,12 @@ impl State {
         stored.map(|(sample, receipt)| Effect::Sign { sample, receipt }).collect()
     }
 
+    /// The chain's parameters, once learned.
+    #[must_use]
+    pub const fn rules(&self) -> Option<ChainRules> {
+        self.rules
+    }
+
     pub(crate) fn host_id(&self) -> Option<HostId> {
         self.host.as_ref().map(|host| host.id)
     }
@@ -472,5 +478,7 @@ fn reconcile(state: &mut State, now_ms: u64, effects: &mut Vec<Effect>) {
 /// The digest that detail roots are built from when a lease has no audit entry yet.
 pub const AUDIT_GENESIS: Hash = Hash::ZERO;
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

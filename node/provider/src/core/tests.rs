@@ -1,16 +1,15 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-//! Two kinds: stories, and seeded random histories against a little world of one machine and a chain with forks.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm)]
+//! Stories of one lease on one machine. The random histories are in `histories.rs`.
 use super::*;
 use crate::keys::SessionKey;
 use crate::ports::{Applied, ChainRules, ChainView, HeadRef, HostView, LeaseState, LeaseView, MeterTerm};
 use nupeer_primitives::market::Family;
 use nupeer_primitives::{Amount, BlockId, GenesisHash, Height, InstrumentId};
-use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
+pub(super) const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
 const US: HostId = HostId(5);
-const RULES: ChainRules = ChainRules {
+pub(super) const RULES: ChainRules = ChainRules {
     depth_final: 12,
     round_blocks: 3,
     receipt_every_ms: 5_000,
@@ -21,19 +20,19 @@ const RULES: ChainRules = ChainRules {
     provision_ms: 60_000,
     skew_ms: 5_000,
 };
-const LEASE: LeaseId = LeaseId([1; 32]);
+pub(super) const LEASE: LeaseId = LeaseId([1; 32]);
 
-fn tenant_key() -> SessionKey {
+pub(super) fn tenant_key() -> SessionKey {
     SessionKey::from_seed(&[11; 32])
 }
-fn session_key() -> SessionKey {
+pub(super) fn session_key() -> SessionKey {
     SessionKey::from_seed(&[12; 32])
 }
-fn edge_key() -> SessionKey {
+pub(super) fn edge_key() -> SessionKey {
     SessionKey::from_seed(&[13; 32])
 }
 
-fn lease(state: LeaseState) -> LeaseView {
+pub(super) fn lease(state: LeaseState) -> LeaseView {
     LeaseView {
         epoch: 1,
         host: Some(US),
@@ -57,27 +56,27 @@ fn lease(state: LeaseState) -> LeaseView {
     }
 }
 
-fn id_of(fork: u8, height: u64) -> BlockId {
+pub(super) fn id_of(fork: u8, height: u64) -> BlockId {
     let mut id = [fork; 32];
     id[..8].copy_from_slice(&height.to_be_bytes());
     BlockId(id)
 }
 
-struct Rig {
-    state: State,
-    now_ms: u64,
-    height: u64,
+pub(super) struct Rig {
+    pub(super) state: State,
+    pub(super) now_ms: u64,
+    pub(super) height: u64,
     /// (first height, fork) of each piece of the chain, rising.
-    pieces: Vec<(u64, u8)>,
-    view: LeaseView,
-    effects: Vec<Effect>,
+    pub(super) pieces: Vec<(u64, u8)>,
+    pub(super) view: LeaseView,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Rig {
-    fn new(view: LeaseView) -> Self {
+    pub(super) fn new(view: LeaseView) -> Self {
         Self::with(view, vec![])
     }
-    fn with(view: LeaseView, held: Vec<Workload>) -> Self {
+    pub(super) fn with(view: LeaseView, held: Vec<Workload>) -> Self {
         let mut rig = Self {
             state: State::new(GENESIS, Policy::default(), held),
             now_ms: 0,
@@ -95,22 +94,22 @@ impl Rig {
         }));
         rig
     }
-    fn feed(&mut self, event: Event) {
+    pub(super) fn feed(&mut self, event: Event) {
         let effects = step(&mut self.state, Input { now_ms: self.now_ms, event });
         self.effects.extend(effects);
     }
-    fn fork_at(&self, height: u64) -> u8 {
+    pub(super) fn fork_at(&self, height: u64) -> u8 {
         self.pieces.iter().rev().find(|(from, _)| *from <= height).map_or(0, |(_, fork)| *fork)
     }
-    fn id(&self, height: u64) -> BlockId {
+    pub(super) fn id(&self, height: u64) -> BlockId {
         id_of(self.fork_at(height), height)
     }
     /// Replaces the chain from `from` on.
-    fn reorg(&mut self, from: u64, fork: u8) {
+    pub(super) fn reorg(&mut self, from: u64, fork: u8) {
         self.pieces.retain(|piece| piece.0 < from);
         self.pieces.push((from, fork));
     }
-    fn chain_view(&self) -> ChainView {
+    pub(super) fn chain_view(&self) -> ChainView {
         let head = HeadRef { height: Height(self.height), id: self.id(self.height) };
         let anchor = Height(self.height - 2);
         ChainView {
@@ -122,33 +121,33 @@ impl Rig {
             leases: [(LEASE, self.view.clone())].into(),
         }
     }
-    fn block(&mut self) {
+    pub(super) fn block(&mut self) {
         self.height += 1;
         self.now_ms += 2_000;
         let view = self.chain_view();
         self.feed(Event::View(view));
     }
-    fn blocks(&mut self, n: u64) {
+    pub(super) fn blocks(&mut self, n: u64) {
         (0..n).for_each(|_| self.block());
     }
     /// The task the daemon just asked for.
-    fn task(&self) -> Option<Task> {
+    pub(super) fn task(&self) -> Option<Task> {
         self.state.workload(LEASE).and_then(Workload::in_flight)
     }
-    fn finish(&mut self, outcome: Outcome) {
+    pub(super) fn finish(&mut self, outcome: Outcome) {
         let w = self.state.workload(LEASE).unwrap();
         let (held, task) = (w.held, w.in_flight().unwrap());
         self.feed(Event::Finished { held, task, outcome });
     }
-    fn expect(&mut self, task: Task) {
+    pub(super) fn expect(&mut self, task: Task) {
         assert_eq!(self.task(), Some(task));
         self.finish(Outcome::Done);
     }
-    fn held(&self) -> Held {
+    pub(super) fn held(&self) -> Held {
         Held { lease: LEASE, epoch: 1 }
     }
     /// Signs what is asked for, like the journal does.
-    fn sign_all(&mut self) -> Vec<MeterReceipt> {
+    pub(super) fn sign_all(&mut self) -> Vec<MeterReceipt> {
         let mut out = vec![];
         for effect in std::mem::take(&mut self.effects) {
             if let Effect::Sign { receipt, .. } = effect {
@@ -159,12 +158,12 @@ impl Rig {
         }
         out
     }
-    fn witness(&mut self, receipt: &MeterReceipt, role: Role, key: &SessionKey) {
+    pub(super) fn witness(&mut self, receipt: &MeterReceipt, role: Role, key: &SessionKey) {
         let signature = key.sign(receipt.digest(&GENESIS).as_bytes());
         let held = Held { lease: receipt.lease, epoch: receipt.epoch };
         self.feed(Event::Witness { held, seq: receipt.seq, role, key: key.public(), signature });
     }
-    fn settlements(&mut self) -> Vec<SignedReceipt> {
+    pub(super) fn settlements(&mut self) -> Vec<SignedReceipt> {
         let mut out = vec![];
         for effect in std::mem::take(&mut self.effects) {
             match effect {
@@ -175,7 +174,7 @@ impl Rig {
         }
         out
     }
-    fn running() -> Self {
+    pub(super) fn running() -> Self {
         let mut rig = Self::new(lease(LeaseState::Matched));
         rig.block();
         rig.expect(Task::Accept);
@@ -196,7 +195,7 @@ impl Rig {
         assert_eq!(rig.task(), None);
         rig
     }
-    fn count(&mut self, total: u64) {
+    pub(super) fn count(&mut self, total: u64) {
         let held = self.held();
         let totals = [(1, total)].into();
         self.feed(Event::Sample { held, source: Source::Relay, generation: 1, totals });
@@ -439,7 +438,7 @@ fn a_restart_offers_the_stored_body_again() {
     let mut rig = Rig::with(rig.view.clone(), vec![Workload::recovered(held, false, money)]);
     (rig.height, rig.now_ms) = (height, now_ms);
     rig.effects = rig.state.resume();
-    assert_eq!(rig.sign_all(), [receipt.clone()]);
+    assert_eq!(rig.sign_all(), std::slice::from_ref(&receipt));
     assert!(matches!(&rig.effects[..], [Effect::Offer { receipt: offered }] if offered.receipt == receipt));
     rig.block();
     assert_eq!(rig.task(), Some(Task::Recover));
@@ -448,261 +447,4 @@ fn a_restart_offers_the_stored_body_again() {
     rig.blocks(3);
     let next = rig.sign_all().remove(0);
     assert_eq!((next.seq, next.up_ms), (2, next.t_end_ms - rig.view.active_since_ms), "no downtime for the workload");
-}
-
-/// What may happen in a random history.
-#[derive(Debug, Clone)]
-enum Chance {
-    Block,
-    SilentBlock,
-    Absent,
-    NoIds,
-    Move(u8),
-    NextEpoch,
-    Reorg(u8),
-    Finish(u8),
-    Exit,
-    Healthy,
-    Count(u32),
-    SignOk,
-    SignFails,
-    CrashAndRestart,
-    Journal(bool),
-    Witness(u8),
-    Settled(bool),
-    Apply,
-}
-
-fn chance() -> impl Strategy<Value = Chance> {
-    prop_oneof![
-        8 => Just(Chance::Block),
-        1 => Just(Chance::SilentBlock),
-        1 => Just(Chance::Absent),
-        1 => Just(Chance::NoIds),
-        3 => (0u8..10).prop_map(Chance::Move),
-        1 => Just(Chance::NextEpoch),
-        1 => (1u8..12).prop_map(Chance::Reorg),
-        6 => (0u8..8).prop_map(Chance::Finish),
-        1 => Just(Chance::Exit),
-        2 => Just(Chance::Healthy),
-        3 => (0u32..100_000).prop_map(Chance::Count),
-        4 => Just(Chance::SignOk),
-        1 => Just(Chance::SignFails),
-        1 => Just(Chance::CrashAndRestart),
-        1 => any::<bool>().prop_map(Chance::Journal),
-        2 => (0u8..3).prop_map(Chance::Witness),
-        1 => any::<bool>().prop_map(Chance::Settled),
-        1 => Just(Chance::Apply),
-    ]
-}
-
-/// The world's own memory of what would justify a teardown, kept apart from the core's.
-#[derive(Default)]
-struct Truth {
-    /// Per height and fork: the lease was Grace..Closed or in a newer epoch than 1.. at that block, as proven.
-    proven: BTreeMap<(u64, u8), (u32, LeaseState)>,
-    bodies: BTreeMap<(u32, u64), MeterReceipt>,
-    disk: BTreeMap<(u32, u64), (SampleRecord, MeterReceipt)>,
-}
-
-impl Truth {
-    fn on_chain(&self, rig: &Rig) -> Vec<(u64, u32, LeaseState)> {
-        let here = |((h, fork), (epoch, state)): (&(u64, u8), &(u32, LeaseState))| {
-            (*h <= rig.height && id_of(*fork, *h) == rig.id(*h)).then_some((*h, *epoch, *state))
-        };
-        self.proven.iter().filter_map(here).collect()
-    }
-    fn check(&mut self, rig: &Rig, held_epoch: u32, effect: &Effect) {
-        match effect {
-            Effect::Run { held, task: task @ (Task::Destroy | Task::Stop) } => {
-                assert_eq!(held.epoch, held_epoch);
-                let argues = |epoch: u32, state: LeaseState| {
-                    epoch > held.epoch
-                        || (epoch == held.epoch
-                            && match task {
-                                Task::Stop => matches!(state, LeaseState::Grace | LeaseState::Closing | LeaseState::Purging | LeaseState::Closed),
-                                _ => matches!(state, LeaseState::Purging | LeaseState::Closed),
-                            })
-                };
-                let buried = self.on_chain(rig).into_iter().filter(|(h, epoch, state)| {
-                    h + RULES.depth_final <= rig.height && argues(*epoch, *state)
-                });
-                let mut heights: Vec<u64> = buried.map(|(h, ..)| h).collect();
-                heights.dedup();
-                let wanted = if *task == Task::Destroy { 3 } else { 1 };
-                assert!(heights.len() >= wanted, "{task:?} on {heights:?} at {}", rig.height);
-                let holder = rig.state.workload(held.lease).unwrap().holder;
-                assert!(!matches!(holder, Holder::Unknown | Holder::Unrecovered), "UNKNOWN is kept");
-            }
-            Effect::Sign { receipt, .. } => {
-                let key = (receipt.epoch, receipt.seq);
-                let first = self.bodies.entry(key).or_insert_with(|| receipt.clone());
-                assert_eq!(first, receipt, "two bodies for one seq");
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Receipts the chain would refuse are never built: seq, time and totals rise from body to body.
-fn check_order(bodies: &BTreeMap<(u32, u64), MeterReceipt>) {
-    for (a, b) in bodies.values().zip(bodies.values().skip(1)).filter(|(a, b)| a.epoch == b.epoch) {
-        assert!(b.seq > a.seq && b.t_end_ms > a.t_end_ms && b.up_ms >= a.up_ms);
-        assert!(b.counters[0].1 >= a.counters[0].1);
-    }
-}
-
-fn play(chances: Vec<Chance>) {
-    let mut rig = Rig::new(lease(LeaseState::Matched));
-    let mut truth = Truth::default();
-    let mut forks = 0u8;
-    let mut journal_ok = true;
-    for chance in chances {
-        let mut view_sent = false;
-        match chance {
-            Chance::Block => {
-                rig.block();
-                view_sent = true;
-            }
-            Chance::SilentBlock => {
-                rig.height += 1;
-                rig.now_ms += 2_000;
-                rig.feed(Event::Tick);
-            }
-            Chance::Absent => {
-                rig.height += 1;
-                let mut view = rig.chain_view();
-                view.leases.clear();
-                rig.feed(Event::View(view));
-            }
-            Chance::NoIds => {
-                rig.height += 1;
-                let mut view = rig.chain_view();
-                view.ids.clear();
-                rig.feed(Event::View(view));
-                view_sent = true;
-            }
-            Chance::Move(n) => {
-                rig.view.state = LeaseState::ALL[usize::from(n) % 10];
-                if rig.view.state == LeaseState::Active && rig.view.active_since_ms == 0 {
-                    rig.view.active_since_ms = rig.height * 2_000;
-                }
-            }
-            Chance::NextEpoch => {
-                rig.view.epoch += 1;
-                rig.view.applied = Applied { totals: vec![0], ..Applied::default() };
-                rig.view.active_since_ms = rig.height * 2_000;
-                rig.view.pending_seq = None;
-            }
-            Chance::Reorg(depth) => {
-                forks = forks.wrapping_add(1);
-                let from = rig.height.saturating_sub(depth.into());
-                rig.reorg(from, forks);
-            }
-            Chance::Finish(kind) => {
-                if let Some(w) = rig.state.workload(LEASE)
-                    && let Some(task) = w.in_flight()
-                {
-                    let held = w.held;
-                    let outcome = match (task, kind) {
-                        (Task::Recover, 0..=2) => Outcome::Recovered(Recovered::Unknown),
-                        (Task::Recover, 3..=4) => Outcome::Recovered(Recovered::Exited { code: 0 }),
-                        (Task::Recover, _) => Outcome::Recovered(Recovered::Running { unbroken: kind == 5 }),
-                        (Task::Open, 0) => Outcome::Misfit { why: "x".into() },
-                        (_, 1..=2) => Outcome::Failed { why: "x".into(), retryable: kind == 1 },
-                        _ => Outcome::Done,
-                    };
-                    rig.feed(Event::Finished { held, task, outcome });
-                }
-            }
-            Chance::Exit | Chance::Healthy | Chance::Count(_) | Chance::Witness(_) => outside(&mut rig, &chance),
-            Chance::SignOk | Chance::SignFails => {
-                let pending: Vec<_> = rig.effects.iter().filter_map(|e| match e {
-                    Effect::Sign { sample, receipt } => Some((sample.clone(), receipt.clone())),
-                    _ => None,
-                }).collect();
-                rig.effects.clear();
-                for (sample, receipt) in pending {
-                    let held = Held { lease: LEASE, epoch: receipt.epoch };
-                    if matches!(chance, Chance::SignFails) {
-                        rig.feed(Event::NotSigned { held });
-                    } else {
-                        truth.disk.insert((receipt.epoch, receipt.seq), (sample, receipt.clone()));
-                        let signature = session_key().sign(receipt.digest(&GENESIS).as_bytes());
-                        rig.feed(Event::Signed { receipt, key: session_key().public(), signature });
-                    }
-                }
-            }
-            Chance::CrashAndRestart => crash(&mut rig, &mut truth),
-            Chance::Journal(ok) => {
-                journal_ok = ok;
-                rig.feed(Event::Journal(if ok { JournalHealth::Healthy } else { JournalHealth::Full }));
-            }
-            Chance::Settled(included) => rig.feed(Event::Settled { included }),
-            Chance::Apply => {
-                let newest = truth.disk.range((rig.view.epoch, 0)..=(rig.view.epoch, u64::MAX)).next_back();
-                if let Some((_, (_, receipt))) = newest {
-                    rig.view.applied = crate::meter::receipt::as_applied(receipt);
-                }
-            }
-        }
-        let _ = journal_ok;
-        if view_sent {
-            let fork = rig.fork_at(rig.height);
-            truth.proven.insert((rig.height, fork), (rig.view.epoch, rig.view.state));
-        }
-        let held_epoch = rig.state.workload(LEASE).map_or(u32::MAX, |w| w.held.epoch);
-        let effects = std::mem::take(&mut rig.effects);
-        for effect in &effects {
-            truth.check(&rig, held_epoch, effect);
-        }
-        // Drafts wait for the journal, everything else was judged.
-        rig.effects = effects.into_iter().filter(|e| matches!(e, Effect::Sign { .. })).collect();
-    }
-    check_order(&truth.bodies);
-}
-
-fn outside(rig: &mut Rig, chance: &Chance) {
-    let Some(held) = rig.state.workload(LEASE).map(|w| w.held) else { return };
-    match chance {
-        Chance::Exit => rig.feed(Event::Exited { held, code: 1 }),
-        Chance::Healthy => rig.feed(Event::Health { held, healthy: true }),
-        Chance::Count(n) => {
-            let totals = [(1, u64::from(*n))].into();
-            rig.feed(Event::Sample { held, source: Source::Relay, generation: u64::from(n % 3), totals });
-        }
-        Chance::Witness(who) => {
-            let Some(offered) = rig.state.workload(LEASE).and_then(|w| w.money.offered(None)) else { return };
-            match who {
-                0 => rig.witness(&offered.receipt, Role::Tenant, &tenant_key()),
-                1 => rig.witness(&offered.receipt, Role::Edge, &edge_key()),
-                _ => rig.witness(&offered.receipt, Role::Edge, &tenant_key()),
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Everything in memory is lost; what the disk holds comes back. Drafts that never reached it may be drafted anew.
-fn crash(rig: &mut Rig, truth: &mut Truth) {
-    let Some(held) = rig.state.workload(LEASE).map(|w| (w.held, w.touched, w.holder)) else { return };
-    truth.bodies = truth.disk.iter().map(|(key, (_, receipt))| (*key, receipt.clone())).collect();
-    let (held, touched, holder) = held;
-    let mine: Vec<_> = truth.disk.range((held.epoch, 0)..=(held.epoch, u64::MAX)).map(|(_, v)| v.clone()).collect();
-    let sample = mine.last().map(|(sample, _)| sample.clone());
-    let money = money::Money::restored(sample, mine.into_iter().map(|(_, r)| r).collect(), &[], None);
-    let known = touched || truth.disk.keys().any(|(epoch, _)| *epoch == held.epoch);
-    let workloads = if known { vec![Workload::recovered(held, holder == Holder::Destroyed, money)] } else { vec![] };
-    let mut next = Rig::with(rig.view.clone(), workloads);
-    (next.height, next.now_ms, next.pieces) = (rig.height, rig.now_ms, rig.pieces.clone());
-    next.effects = next.state.resume();
-    *rig = next;
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-    #[test]
-    fn random_histories_keep_the_laws(chances in prop::collection::vec(chance(), 1..400)) {
-        play(chances);
-    }
 }

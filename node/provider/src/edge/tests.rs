@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm)]
 //! Host and edge on loopback, with a workload in this process and a chain of one's wishes.
 use super::*;
 use crate::core::Held;
@@ -340,11 +340,7 @@ async fn heads_that_are_too_large_and_floods_are_refused() {
     let (status, _) = send(rig.at, request.body(Full::new(Bytes::new())).unwrap()).await;
     assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let entry = rig.edge.routes.entry(held(1).lease).unwrap();
-    let now = std::time::Instant::now();
-    while entry.bucket.lock().unwrap().take(now + std::time::Duration::from_secs(60)) {}
-    let mut floods = entry.bucket.lock().unwrap();
-    *floods = limits::Bucket::new((0, 0));
-    drop(floods);
+    *entry.bucket.lock().unwrap() = limits::Bucket::new((0, 0));
     assert_eq!(rig.get("hello.alice.nup", "/").await.0, StatusCode::TOO_MANY_REQUESTS);
 }
 

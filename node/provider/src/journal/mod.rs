@@ -103,6 +103,9 @@ impl Disk for File {
     }
 }
 
+/// One verdict for each draft.
+pub type Signed = Vec<Result<(MeterReceipt, Signature), JournalError>>;
+
 /// The one writer.
 #[derive(Debug)]
 pub struct Journal<D: Disk = File> {
@@ -292,7 +295,7 @@ impl<D: Disk> Journal<D> {
         genesis: &GenesisHash,
         key: &SessionKey,
         drafts: Vec<(SampleRecord, MeterReceipt)>,
-    ) -> Result<Vec<Result<(MeterReceipt, Signature), JournalError>>, JournalError> {
+    ) -> Result<Signed, JournalError> {
         let (mut samples, mut bodies, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
         for (sample, receipt) in drafts {
             let held = Held { lease: receipt.lease, epoch: receipt.epoch };

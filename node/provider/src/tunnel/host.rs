@@ -128,6 +128,7 @@ pub struct EdgeLink {
     current: watch::Receiver<Option<Opener>>,
     ports: watch::Receiver<BTreeMap<Held, u16>>,
     ended: Arc<watch::Sender<bool>>,
+    relay: Arc<Relay>,
 }
 
 /// Why an edge gave no answer.
@@ -151,7 +152,7 @@ impl EdgeLink {
         let (set_ports, ports) = watch::channel(BTreeMap::new());
         let ended = Arc::new(watch::Sender::new(false));
         let mut end = ended.subscribe();
-        let link = Self { place: place.clone(), current, ports, ended };
+        let link = Self { place: place.clone(), current, ports, ended, relay: Arc::clone(&relay) };
         let told = link.clone();
         let keep = async move {
             let mut pause = REDIAL_FIRST;
@@ -187,6 +188,13 @@ impl EdgeLink {
             }
         });
         link
+    }
+
+    /// Tells the routes at once, beside the regular telling.
+    pub async fn tell(&self) {
+        if let Err(error) = self.ask(&Ask::Routes(self.relay.routes())).await {
+            debug!(%error, "routes not told");
+        }
     }
 
     /// Closes the tunnel and stops dialling.
