@@ -1,8 +1,8 @@
-//! nupeer-testnet
+//! A whole network on one machine, the deterministic simulator, and the benches.
+//!
+//! # What it deliberately does not do
+//! No rule and no protocol: it starts the programs that users have, or drives the cores that nodes run.
 
 pub mod bench;
-pub mod up {
-    //! A network of processes on this machine.
-    pub mod network;
-    pub mod process;
-}
+pub mod sim;
+pub mod up;

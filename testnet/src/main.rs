@@ -1,1 +1,127 @@
-fn main() {}
+//! `nupeer-testnet`: a whole network on one machine, the simulator, the benches.
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+use nupeer_testnet::{bench, sim, up};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "nupeer-testnet", version, about = "A whole NuPeerStack network on this machine", after_help = "\
+Examples:
+  nupeer-testnet up                                  start, deploy, use, pay, stay (Ctrl-C ends all)
+  nupeer-testnet up --once --fresh                   the whole life, then a JSON report
+  nupeer-testnet sim --seed 7 --nodes 6 --slots 200  one simulated history
+  nupeer-testnet sim --seeds 200 --json              many, one line each
+  nupeer-testnet bench
+
+Exit codes: 0 good, 1 failed (the reason is on standard error), 2 wrong usage")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a network and do the main job
+    Up(UpArguments),
+    /// Simulate the engine under faults
+    Sim(SimArguments),
+    /// Measure speed beside the machine's own limit
+    Bench(bench::Options),
+}
+
+#[derive(Args)]
+struct UpArguments {
+    /// Folder of the network
+    #[arg(long, env = "NUPEER_TESTNET", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Throw an old network away first
+    #[arg(long)]
+    fresh: bool,
+    /// Run the whole life, print a JSON report, end
+    #[arg(long)]
+    once: bool,
+    /// Folder of the built demo apps
+    #[arg(long, value_name = "DIR")]
+    apps: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SimArguments {
+    /// First seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Nodes, 4-20; left out, 5 to 7 by seed
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// Slots with faults
+    #[arg(long, default_value_t = 150)]
+    slots: u64,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Up(arguments) => up(arguments),
+        Command::Sim(arguments) => simulate(&arguments),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nupeer-testnet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cache() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    std::env::var_os("NUPEER_CACHE").map_or_else(|| home.join(".cache/nupeer"), PathBuf::from)
+}
+
+fn up(arguments: UpArguments) -> Result<()> {
+    up::run(&up::Options {
+        state: arguments.state.unwrap_or_else(|| cache().join("testnet")),
+        fresh: arguments.fresh,
+        once: arguments.once,
+        apps: arguments.apps.unwrap_or_else(|| cache().join("apps")),
+    })
+}
+
+fn simulate(arguments: &SimArguments) -> Result<()> {
+    let mut totals = BTreeMap::new();
+    let (mut bad, last) = (0u64, arguments.seed.saturating_add(arguments.seeds));
+    for seed in arguments.seed..last {
+        let nodes = arguments.nodes.unwrap_or_else(|| 5usize.saturating_add(usize::try_from(seed % 3).unwrap_or(0)));
+        if !(4..=20).contains(&nodes) {
+            bail!("{nodes} nodes: 4 to 20 are possible");
+        }
+        let report = sim::run(sim::Options { seed, nodes, slots: arguments.slots })?;
+        sim::Report::add(&mut totals, &report);
+        if arguments.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            println!("seed {seed}: height {} final {} txs {} hash {}", report.height, report.final_height, report.txs, report.hash);
+        }
+        if !report.violations.is_empty() {
+            bad = bad.saturating_add(1);
+            eprintln!("seed {seed} broke a promise:\n  {}\nreplay: {}", report.violations.join("\n  "), report.replay);
+        }
+    }
+    if !arguments.json && arguments.seeds > 1 {
+        println!("{} seeds, counters: {}", arguments.seeds, serde_json::to_string(&totals)?);
+    }
+    let silent: Vec<&str> = sim::Report::FAULTS.into_iter().filter(|name| totals.get(*name).copied().unwrap_or(0) == 0).collect();
+    if arguments.seeds >= 10 && !silent.is_empty() {
+        bail!("these faults never happened: {}", silent.join(", "));
+    }
+    if bad > 0 { bail!("{bad} of {} seeds broke a promise", arguments.seeds) } else { Ok(()) }
+}

@@ -153,3 +153,50 @@ pub fn short_id(genesis: &Genesis) -> String {
     let hash: Hash = genesis.hash().0;
     hash.to_hex().chars().take(8).collect()
 }
+
+/// The gateway's configuration.
+#[must_use]
+pub fn edge_config(network: &Network, dir: &Path) -> String {
+    format!(
+        "network = \"../genesis.json\"\nnodes = [\"{}\"]\nstate_dir = \"{dir}\"\n\n[edge]\nenabled = true\n\
+         listen = \"127.0.0.1:{}\"\ntunnel_listen = \"127.0.0.1:{}\"\nkey_file = \"{dir}/edge.key\"\n\n\
+         [metrics]\nlisten = \"127.0.0.1:{}\"\n",
+        network.api_url(),
+        network.gateway_port,
+        network.tunnel_port,
+        network.metrics_ports.last().copied().unwrap_or_default(),
+        dir = dir.display(),
+    )
+    .replace("../genesis.json", &dir.join("../genesis.json").display().to_string())
+}
+
+/// A provider's configuration.
+#[must_use]
+pub fn provider_config(
+    network: &Network,
+    programs: &super::programs::Programs,
+    dir: &Path,
+    index: usize,
+    account: &str,
+    site: &str,
+    edge_key: &str,
+) -> String {
+    let metrics = network.metrics_ports.get(index.saturating_sub(1)).copied().unwrap_or_default();
+    format!(
+        "network = \"{genesis}\"\nnodes = [\"{api}\"]\nstate_dir = \"{dir}\"\naccount = \"{account}\"\n\
+         key_file = \"{dir}/session.key\"\nseal_key_file = \"{dir}/seal.key\"\npoll_ms = 500\n\n\
+         [host]\nsite = \"{site}\"\ngrade = \"D\"\n\n\
+         [[plugin]]\nname = \"wasm\"\npath = \"{wasm}\"\n\n[[plugin]]\nname = \"process\"\npath = \"{process}\"\n\n\
+         [[offer]]\ninstrument = \"W.EU.D.ROLL\"\nprice_min = \"0.00{price}\"\nlots_max = 8\n\n\
+         [[gateway]]\nkey = \"{edge_key}\"\ntunnel = \"127.0.0.1:{tunnel}\"\nurl = \"{gateway}\"\n\n\
+         [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n",
+        genesis = dir.join("../genesis.json").display(),
+        api = network.api_url(),
+        dir = dir.display(),
+        wasm = programs.wasm.display(),
+        process = programs.process.display(),
+        price = if index == 1 { "11" } else { "12" },
+        tunnel = network.tunnel_port,
+        gateway = network.gateway_url(),
+    )
+}

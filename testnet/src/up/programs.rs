@@ -1,0 +1,130 @@
+//! The programs a user has, called as a user would.
+
+use super::network::Network;
+use anyhow::{Context, Result, bail};
+use nupeer_primitives::AccountId;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Password of the demo keystores: published, worth nothing outside this machine.
+pub const PASSWORD: &str = "devnet";
+
+/// Where the binaries are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `nupeer`
+    pub cli: PathBuf,
+    /// `nupeer-node`
+    pub node: PathBuf,
+    /// `nupeer-provider`
+    pub provider: PathBuf,
+    /// `nupeer-plugin-wasm`
+    pub wasm: PathBuf,
+    /// `nupeer-plugin-process`
+    pub process: PathBuf,
+}
+
+impl Programs {
+    /// The binaries in our own folder.
+    pub fn beside_us() -> Result<Self> {
+        let folder = std::env::current_exe()?.parent().context("program without folder")?.to_path_buf();
+        let find = |name: &str| {
+            let path = folder.join(name);
+            if path.exists() { Ok(path) } else { bail!("{} is missing: run `cargo build --workspace`", path.display()) }
+        };
+        Ok(Self {
+            cli: find("nupeer")?,
+            node: find("nupeer-node")?,
+            provider: find("nupeer-provider")?,
+            wasm: find("nupeer-plugin-wasm")?,
+            process: find("nupeer-plugin-process")?,
+        })
+    }
+
+    /// Makes or reads a daemon's key; gives the public part.
+    pub fn keygen(&self, path: &Path, seal: bool) -> Result<String> {
+        let mut command = Command::new(&self.provider);
+        command.arg("keygen").arg(path);
+        if seal {
+            command.arg("--seal");
+        }
+        let output = command.output()?;
+        if !output.status.success() {
+            bail!("keygen: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_string())
+    }
+}
+
+/// A user: a keystore and the CLI.
+#[derive(Clone, Debug)]
+pub struct Wallet {
+    /// What we call it.
+    pub name: String,
+    /// Its keystore.
+    pub keystore: PathBuf,
+    /// Its account.
+    pub account: AccountId,
+    cli: PathBuf,
+    node: String,
+    gateway: String,
+}
+
+impl Wallet {
+    /// Opens a keystore, or makes one with new words.
+    pub fn open_or_make(programs: &Programs, dir: &Path, name: &str, network: &Network) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let mut wallet = Self {
+            name: name.into(),
+            keystore: dir.join(format!("{name}.json")),
+            account: AccountId([0; 28]),
+            cli: programs.cli.clone(),
+            node: network.api_url(),
+            gateway: network.gateway_url(),
+        };
+        if !wallet.keystore.exists() {
+            wallet.run(&["keys", "generate"])?;
+        }
+        let address = wallet.run(&["keys", "address"])?;
+        let id = address["id"].as_str().and_then(AccountId::from_hex);
+        wallet.account = id.with_context(|| format!("`nupeer keys address` gave {address}"))?;
+        Ok(wallet)
+    }
+
+    /// Runs `nupeer ... --json`; gives its value, or its error.
+    pub fn run(&self, arguments: &[&str]) -> Result<Value> {
+        let output = Command::new(&self.cli)
+            .args(arguments)
+            .arg("--json")
+            .env("NUPEER_KEYSTORE", &self.keystore)
+            .env("NUPEER_PASSWORD", PASSWORD)
+            .env("NUPEER_NODE", &self.node)
+            .env("NUPEER_GATEWAY", &self.gateway)
+            .output()
+            .with_context(|| format!("running {}", self.cli.display()))?;
+        if !output.status.success() {
+            bail!("nupeer {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| format!("answer of nupeer {}", arguments.join(" ")))
+    }
+}
+
+/// Ends the holders of workloads below a folder. They are in sessions of their own, so that a daemon's end leaves them
+/// running; a test network's end must not.
+pub fn end_holders(state: &Path) -> Result<()> {
+    let below = state.display().to_string();
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Some(id) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // A process may end while we look; then there is nothing to do.
+        let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
+        let line = String::from_utf8_lossy(&line);
+        if line.contains("nupeer-plugin-") && line.contains(&below) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    Ok(())
+}
