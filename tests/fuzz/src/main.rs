@@ -26,8 +26,8 @@ struct Decoder {
     factor: u64,
 }
 
-/// Memory that costs nobody anything: error texts, tables of a parser.
-const BASE_BYTES: u64 = 64 * 1_024;
+/// Memory that costs nobody anything: error texts, buffers and tables of a parser (those of YAML take 100 kB at once).
+const BASE_BYTES: u64 = 256 * 1_024;
 
 fn all() -> Vec<Decoder> {
     let pure = pure::DECODERS.iter();
