@@ -14,7 +14,7 @@ use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::BlockId;
 use nupeer_runtime::validity::Chain;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a pool behaves.
@@ -69,6 +69,8 @@ pub struct Node {
     pub life: u64,
     /// How far its clock is ahead, ms.
     pub skew_ms: i64,
+    /// Gossip that it has heard, as gossipsub remembers it.
+    pub seen: BTreeSet<MsgId>,
     /// Gossip that waits for a judgement.
     pub unjudged: BTreeMap<MsgId, (usize, Vec<u8>)>,
 }
@@ -80,8 +82,8 @@ impl Node {
         if let Some(seed) = &seed {
             Agent::create(&mut files, &PoolKeys::from_seed(seed), &shared.chain.genesis)?;
         }
-        let (disk, unjudged) = (Disk::default(), BTreeMap::new());
-        Ok(Self { role, seed, disk, files, engine: None, life: 0, skew_ms, unjudged })
+        let (disk, seen, unjudged) = (Disk::default(), BTreeSet::new(), BTreeMap::new());
+        Ok(Self { role, seed, disk, files, engine: None, life: 0, skew_ms, seen, unjudged })
     }
 
     /// Starts from what is on its disk.
@@ -89,6 +91,7 @@ impl Node {
         self.life = self.life.saturating_add(1);
         self.disk.mend();
         self.unjudged.clear();
+        self.seen.clear();
         let id = BlockId(shared.chain.genesis.0.0);
         let origin = Origin { id, k: shared.chain.constants.k, state: &shared.first };
         let storage = Arc::new(Storage::open(Box::new(self.disk.clone()), &origin)?);

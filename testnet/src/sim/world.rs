@@ -75,6 +75,8 @@ struct World {
     chance: Dice,
     users: Users,
     sides: Option<Vec<bool>>,
+    /// Open questions: an answer counts only from whoever was asked, as the transport has it.
+    asked: BTreeMap<(usize, Req), usize>,
     promises: Promises,
     counters: BTreeMap<String, u64>,
     history: Hash,
@@ -145,6 +147,7 @@ impl World {
             chance: Dice::new(options.seed, "world"),
             users,
             sides: None,
+            asked: BTreeMap::new(),
             promises: Promises::default(),
             counters: Report::FAULTS.iter().map(|name| ((*name).to_string(), 0)).collect(),
             history: Hash::ZERO,
@@ -280,11 +283,15 @@ impl World {
         let length = usize::try_from(self.chance.below(3_000)).unwrap_or(0);
         let bytes = self.chance.bytes(length);
         let tip = Point { id: BlockId([0xEE; 32]), height: Height(slot.saturating_mul(2)), slot: Slot(slot) };
-        let req = Req(self.chance.below(50));
+        let req = Req(0);
         self.send(JUNK, node, Packet::Hello(Status { tip }));
         self.send(JUNK, node, Packet::Header(bytes.clone()));
-        self.send(JUNK, node, Packet::Headers(req, Ok(vec![bytes.clone(); 3])));
-        self.send(JUNK, node, Packet::Bodies(req, vec![tip.id], Ok(vec![Some(bytes)])));
+        // What it is asked, it answers with junk.
+        let asked = self.asked.iter().filter(|((who, _), of)| *who == node && **of == JUNK).map(|((_, req), _)| *req);
+        for req in asked.collect::<Vec<_>>() {
+            self.send(JUNK, node, Packet::Headers(req, Ok(vec![bytes.clone(); 3])));
+            self.send(JUNK, node, Packet::Bodies(req, vec![tip.id], Ok(vec![Some(bytes.clone())])));
+        }
         self.send(JUNK, node, Packet::AskHeaders(req, vec![tip.id]));
         self.send(JUNK, node, Packet::AskBodies(req, vec![tip.id; 80]));
     }
@@ -339,8 +346,14 @@ impl World {
                     self.count("faults_blamed");
                 }
                 Outbound::Drop(other, _) => self.hang_up(node, index(&other)),
-                Outbound::GetHeaders(req, to, locator) => self.send(node, index(&to), Packet::AskHeaders(req, locator)),
-                Outbound::GetBodies(req, to, ids) => self.send(node, index(&to), Packet::AskBodies(req, ids)),
+                Outbound::GetHeaders(req, to, locator) => {
+                    self.asked.insert((node, req), index(&to));
+                    self.send(node, index(&to), Packet::AskHeaders(req, locator));
+                }
+                Outbound::GetBodies(req, to, ids) => {
+                    self.asked.insert((node, req), index(&to));
+                    self.send(node, index(&to), Packet::AskBodies(req, ids));
+                }
                 Outbound::Verify(job, work) => {
                     let life = self.nodes.get(node).map_or(0, |node| node.life);
                     let at = self.now_ms.saturating_add(1).saturating_add(self.chance.below(4));
@@ -437,6 +450,8 @@ impl World {
         if let Some(it) = self.nodes.get_mut(node) {
             it.engine = None;
         }
+        // Connections end with the process: answers to its old questions do not reach the next life.
+        self.asked.retain(|(who, _), _| *who != node);
         for other in (0..self.nodes.len()).filter(|other| *other != node) {
             self.send_surely(node, other, Packet::Bye);
         }
@@ -494,7 +509,8 @@ impl World {
                 id.copy_from_slice(&digest[..20]);
                 let id = MsgId(id);
                 let Some(node) = self.nodes.get_mut(to) else { return };
-                if node.unjudged.insert(id, (from, bytes.clone())).is_none() {
+                if node.seen.insert(id) {
+                    node.unjudged.insert(id, (from, bytes.clone()));
                     self.feed(to, Message::Consensus(Input::Gossip { from: who, id, bytes }));
                 }
             }
@@ -505,14 +521,22 @@ impl World {
                     self.send(to, from, Packet::Headers(req, answer));
                 }
             }
-            Packet::Headers(req, answer) => self.feed(to, Message::Consensus(Input::Headers(req, answer))),
+            Packet::Headers(req, answer) => {
+                if self.asked.remove(&(to, req)) == Some(from) {
+                    self.feed(to, Message::Consensus(Input::Headers(req, answer)));
+                }
+            }
             Packet::AskBodies(req, ids) => {
                 let answer = self.engine(to).map(|engine| engine.bodies_of(&ids).map_err(|_| NetErr::Refused));
                 if let Some(answer) = answer {
                     self.send(to, from, Packet::Bodies(req, ids, answer));
                 }
             }
-            Packet::Bodies(req, ids, answer) => self.feed(to, Message::Bodies(req, ids, answer)),
+            Packet::Bodies(req, ids, answer) => {
+                if self.asked.remove(&(to, req)) == Some(from) {
+                    self.feed(to, Message::Bodies(req, ids, answer));
+                }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Password of the demo keystores: published, worth nothing outside this machine.
-pub const PASSWORD: &str = "devnet";
+pub const PASSWORD: &str = "devnet-demo";
 
 /// Where the binaries are.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use nupeer_primitives::action::WRAP_BYTES_MAX;
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::market::Delegate;
 use nupeer_primitives::state::{Bug, Key};
-use nupeer_primitives::{AccountId, HostId, LeaseId};
+use nupeer_primitives::{HostId, LeaseId};
 use nupeer_runtime::market::escrow::mul_div_floor;
 use nupeer_runtime::market::lease::Lease;
 use nupeer_runtime::market::price::B;
@@ -164,6 +164,6 @@ fn delegates(ledger: &Ledger<'_>, id: &LeaseId) -> Result<Vec<DelegateInfo>, Bug
 }
 
 fn edges(ledger: &Ledger<'_>, id: &LeaseId) -> Result<Vec<String>, Bug> {
-    let edges: Vec<AccountId> = ledger.work.get(&key::edges(id))?.unwrap_or_default();
-    Ok(edges.iter().map(|account| ledger.text_of(account)).collect())
+    let edges = nupeer_runtime::market::hold::edges(&ledger.work, id)?;
+    Ok(edges.iter().map(|(account, _)| ledger.text_of(account)).collect())
 }
