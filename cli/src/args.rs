@@ -86,7 +86,9 @@ pub enum Command {
         id: Option<String>,
     },
     /// Pay somebody.
-    #[command(after_help = "Examples:\n  nupeer send nup_test1... 12.5\n  nupeer send nup_test1... 3 --asset usd --wait final")]
+    #[command(
+        after_help = "Examples:\n  nupeer send nup_test1... 12.5\n  nupeer send nup_test1... 3 --asset usd --wait final"
+    )]
     Send {
         /// Receiver, bech32 or hex.
         to: String,
@@ -138,7 +140,9 @@ If a host is found but the bundle key isn't posted yet (this program was stopped
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Make 24 new words and seal them into the keystore. Write the words down: they are shown once.
-    #[command(after_help = "Examples:\n  nupeer keys generate\n  NUPEER_PASSWORD=... nupeer keys generate --keystore demo.json --json")]
+    #[command(
+        after_help = "Examples:\n  nupeer keys generate\n  NUPEER_PASSWORD=... nupeer keys generate --keystore demo.json --json"
+    )]
     Generate,
     /// Seal words that you have already.
     #[command(after_help = "Examples:\n  nupeer keys import\n  nupeer keys import --words-file words.txt")]
@@ -191,7 +195,9 @@ pub enum SessionKeyCommand {
         file: PathBuf,
     },
     /// Let a key act for your account.
-    #[command(after_help = "Examples:\n  nupeer keys session-key grant KEY --scopes orders,top-up --slots 86400 --limit 5:usd")]
+    #[command(
+        after_help = "Examples:\n  nupeer keys session-key grant KEY --scopes orders,top-up --slots 86400 --limit 5:usd"
+    )]
     Grant {
         /// Public key, 64 hex digits.
         key: String,
@@ -253,10 +259,14 @@ pub enum Provider {
         asset: String,
     },
     /// List a machine. Its session and seal key are made on it, by the daemon; here go their public parts.
-    #[command(after_help = "Examples:\n  nupeer provider host --site SK/Bratislava --session-key HEX --seal-key HEX --lots W=8,S=4")]
+    #[command(
+        after_help = "Examples:\n  nupeer provider host --site SK/Bratislava --session-key HEX --seal-key HEX --lots W=8,S=4"
+    )]
     Host(HostArgs),
     /// Change a listed machine; what isn't given stays.
-    #[command(after_help = "Examples:\n  nupeer provider host-set 3 --lots W=16\n  nupeer provider host-set 3 --state draining")]
+    #[command(
+        after_help = "Examples:\n  nupeer provider host-set 3 --lots W=16\n  nupeer provider host-set 3 --state draining"
+    )]
     HostSet {
         /// Host number.
         host: u32,
@@ -470,7 +480,9 @@ pub enum Lease {
     #[command(after_help = "Examples:\n  nupeer lease close 3f2a --wait final")]
     Close(LeaseId),
     /// Who else may act for you; without --key all are shown, with --clear all end.
-    #[command(after_help = "Examples:\n  nupeer lease delegates 3f2a\n  nupeer lease delegates 3f2a --key HEX --scopes sign,logs --hours 24")]
+    #[command(
+        after_help = "Examples:\n  nupeer lease delegates 3f2a\n  nupeer lease delegates 3f2a --key HEX --scopes sign,logs --hours 24"
+    )]
     Delegates {
         /// Which lease.
         #[command(flatten)]

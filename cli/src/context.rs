@@ -99,7 +99,8 @@ impl Context {
         if genesis.hash().0.to_hex() == status.genesis {
             Ok(genesis)
         } else {
-            Err(ClientError::Garbled { why: "the genesis record doesn't have the hash that the status names".into() }.into())
+            Err(ClientError::Garbled { why: "the genesis record doesn't have the hash that the status names".into() }
+                .into())
         }
     }
 
@@ -138,11 +139,16 @@ impl Context {
     }
 
     async fn sign(
-        &self, account: &Account, body: TxBody, status: &Status, genesis: &GenesisHash,
+        &self,
+        account: &Account,
+        body: TxBody,
+        status: &Status,
+        genesis: &GenesisHash,
     ) -> Result<Transaction, Failure> {
         let witness = if self.globals.sign_text {
             let tickers = self.tickers().await?;
-            let context = TextContext { network: &status.network, genesis: *genesis, hrp: &status.hrp, tickers: &tickers };
+            let context =
+                TextContext { network: &status.network, genesis: *genesis, hrp: &status.hrp, tickers: &tickers };
             account.sign_text(&render(&body, &account.id(), &context), Network::of_hrp(&status.hrp))
         } else {
             account.sign(&body, genesis)
@@ -159,7 +165,13 @@ impl Context {
     /// Waits for a transaction. One that failed in its block is a refusal.
     pub async fn follow(&self, id: &TxId, wait: Wait) -> Result<TxInfo, Failure> {
         let pending = || TxInfo {
-            id: id.to_hex(), status: "pending".into(), block: None, outcome: None, code: None, fee: None, events: Vec::new(),
+            id: id.to_hex(),
+            status: "pending".into(),
+            block: None,
+            outcome: None,
+            code: None,
+            fee: None,
+            events: Vec::new(),
         };
         if wait == Wait::None {
             return Ok(pending());
@@ -190,7 +202,8 @@ impl Context {
                     }
                 };
             }
-            self.pause(deadline, || format!("transaction {id} {goal}"), &format!("ask again: nupeer tx show {id}")).await?;
+            self.pause(deadline, || format!("transaction {id} {goal}"), &format!("ask again: nupeer tx show {id}"))
+                .await?;
         }
     }
 
@@ -231,7 +244,9 @@ pub fn parse_account(text: &str) -> Result<AccountId, Failure> {
     if let Some(id) = AccountId::from_hex(text) {
         return Ok(id);
     }
-    AccountId::from_bech32(text).map(|(_, id)| id).map_err(|e| Failure::usage(format!("`{text}` is not an account: {e}")))
+    AccountId::from_bech32(text)
+        .map(|(_, id)| id)
+        .map_err(|e| Failure::usage(format!("`{text}` is not an account: {e}")))
 }
 
 /// A decimal amount above zero.

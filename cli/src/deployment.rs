@@ -55,7 +55,8 @@ impl Deployment {
     #[must_use]
     pub fn load(keystore: &Path, genesis: &GenesisHash, order: u64) -> Option<Self> {
         let bytes = secret_file::read(&path(keystore, genesis, order)).ok()?;
-        let file: DeploymentFile = serde_json::from_slice(&bytes).ok().filter(|f: &DeploymentFile| f.nupeer_deployment == 1)?;
+        let file: DeploymentFile =
+            serde_json::from_slice(&bytes).ok().filter(|f: &DeploymentFile| f.nupeer_deployment == 1)?;
         let mut key = [0; 32];
         hex::decode_to_slice(file.bundle_key.as_bytes(), &mut key).ok()?;
         let address = BundleAddress::from_hex(&file.bundle_address)?;
@@ -80,7 +81,10 @@ mod tests {
         let keystore = folder.path().join("keystore.json");
         let genesis = GenesisHash(nupeer_primitives::Hash([1; 32]));
         let kept = Deployment {
-            app: "hello".into(), service: "web".into(), key: BundleKey::from_bytes([7; 32]), address: BundleAddress([9; 24]),
+            app: "hello".into(),
+            service: "web".into(),
+            key: BundleKey::from_bytes([7; 32]),
+            address: BundleAddress([9; 24]),
         };
         kept.save(&keystore, &genesis, 12).unwrap();
         let found = Deployment::load(&keystore, &genesis, 12).unwrap();

@@ -86,7 +86,9 @@ impl Failure {
 /// What helps against a rule.
 fn advice(name: &str) -> Option<&'static str> {
     let advice = match name.split_once('.').map_or(name, |(_, variant)| variant) {
-        "FeeUnpaid" => "the payer needs free ada for the fee: see `nupeer account`, ask for ada, or choose another --account",
+        "FeeUnpaid" => {
+            "the payer needs free ada for the fee: see `nupeer account`, ask for ada, or choose another --account"
+        }
         "Insufficient" => "see `nupeer account` for what is free; locked value is held by orders, leases and bonds",
         "SequenceUsed" | "SequenceTooHigh" => "another transaction of this account came first: run the command again",
         "Expired" | "NotYetValid" => "the node's clock or tip moved on: run the command again",
@@ -99,7 +101,9 @@ fn advice(name: &str) -> Option<&'static str> {
         "WithdrawTooLarge" => "leave enough for the minimum run: see `nupeer lease bill LEASE`",
         "TermIsFixed" => "a bought term runs to its end",
         "NotPaymentAsset" => "pay in ada or a stablecoin: staking tokens never pay",
-        "SessionScope" | "SessionExpired" | "Unauthorised" => "sign with the account's own keystore, or grant the key anew",
+        "SessionScope" | "SessionExpired" | "Unauthorised" => {
+            "sign with the account's own keystore, or grant the key anew"
+        }
         _ => return None,
     };
     Some(advice)

@@ -350,7 +350,8 @@ impl ServiceYaml {
         };
         egress_hosts.sort();
         let at = |source| YamlError::Service { service: service.into(), source };
-        let mut meters: Vec<u8> = self.meters.iter().map(|name| meter_kind(name)).collect::<Result<_, _>>().map_err(at)?;
+        let mut meters: Vec<u8> =
+            self.meters.iter().map(|name| meter_kind(name)).collect::<Result<_, _>>().map_err(at)?;
         meters.sort_unstable();
         let mut secrets = self.secrets;
         secrets.sort();
@@ -429,7 +430,8 @@ impl BudgetYaml {
         let auto_topup = match self.auto_topup {
             None => None,
             Some(rule) => {
-                let (amount, cap_monthly) = (money("amount", &rule.amount.0)?, money("cap_monthly", &rule.cap_monthly.0)?);
+                let (amount, cap_monthly) =
+                    (money("amount", &rule.amount.0)?, money("cap_monthly", &rule.cap_monthly.0)?);
                 if amount == Amount::ZERO || amount > cap_monthly {
                     return Err(YamlError::TopUp { amount, cap_monthly });
                 }

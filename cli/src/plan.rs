@@ -57,7 +57,18 @@ pub enum PlanError {
 
 /// Trait names by bit (market.md §1).
 pub const TRAITS: [&str; 12] = [
-    "ecc", "arm64", "riscv64", "tee-sev", "tee-tdx", "gpu-cc", "bare-metal", "static-ip", "ipv6", "udp", "raw-tcp", "overlay",
+    "ecc",
+    "arm64",
+    "riscv64",
+    "tee-sev",
+    "tee-tdx",
+    "gpu-cc",
+    "bare-metal",
+    "static-ip",
+    "ipv6",
+    "udp",
+    "raw-tcp",
+    "overlay",
 ];
 
 /// The mask of trait names.
@@ -111,7 +122,8 @@ impl Markets {
             zones.is_empty() || zones.iter().any(|zone| self.lies_in(*zone, at) || self.lies_in(at, *zone))
         };
         keep(format!("none is in {}", app.placement.zones.join(", ")), &near)?;
-        let meters = |m: &InstrumentInfo| workload.meters.iter().all(|kind| m.meters.iter().any(|have| have.kind == *kind));
+        let meters =
+            |m: &InstrumentInfo| workload.meters.iter().all(|kind| m.meters.iter().any(|have| have.kind == *kind));
         keep("none lists every meter it wants".into(), &meters)?;
         if service.device.is_some() {
             // The API names no device yet, so asking for one can't be honoured.

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let cases = [(5, "5 ms"), (61_000, "1 min 1 s"), (3_600_000, "1 h 0 min"), (90_061_000, "1 d 1 h"), (2_000, "2 s")];
+        let cases =
+            [(5, "5 ms"), (61_000, "1 min 1 s"), (3_600_000, "1 h 0 min"), (90_061_000, "1 d 1 h"), (2_000, "2 s")];
         for (ms, text) in cases {
             assert_eq!(duration(ms), text);
         }

@@ -26,7 +26,10 @@ impl std::fmt::Debug for Core {
 
 impl Core {
     /// Starts the thread; what the engine wants goes to `out`.
-    pub fn start(mut engine: Engine, out: mpsc::UnboundedSender<Outbound>) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+    pub fn start(
+        mut engine: Engine,
+        out: mpsc::UnboundedSender<Outbound>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (sender, receiver): (_, Receiver<Command>) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             while let Ok(command) = receiver.recv() {

@@ -311,11 +311,21 @@ impl Driver {
             let answer = match protocol {
                 Protocol::Status => self.hello().await.map(|hello| hello.to_cbor()),
                 Protocol::Headers => match wire::ids_from_bytes(&bytes) {
-                    Ok(ids) => self.core.look(move |e| e.headers_after(&ids).ok()).await.flatten().map(|h| wire::headers_to_bytes(&h)),
+                    Ok(ids) => self
+                        .core
+                        .look(move |e| e.headers_after(&ids).ok())
+                        .await
+                        .flatten()
+                        .map(|h| wire::headers_to_bytes(&h)),
                     Err(_) => None,
                 },
                 Protocol::Blocks => match wire::ids_from_bytes(&bytes) {
-                    Ok(ids) => self.core.look(move |e| e.bodies_of(&ids).ok()).await.flatten().map(|b| wire::bodies_to_bytes(&b)),
+                    Ok(ids) => self
+                        .core
+                        .look(move |e| e.bodies_of(&ids).ok())
+                        .await
+                        .flatten()
+                        .map(|b| wire::bodies_to_bytes(&b)),
                     Err(_) => None,
                 },
                 Protocol::Txs => match wire::tx_ids_from_bytes(&bytes) {

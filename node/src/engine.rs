@@ -14,9 +14,9 @@
 
 pub mod agent;
 pub mod bodies;
+mod effects;
 pub mod executor;
 pub mod header_state;
-mod effects;
 mod serve;
 mod submit;
 

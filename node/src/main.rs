@@ -7,13 +7,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "nupeer-node", version, about = "A node of NuPeerStack: consensus, ledger, peers, API", after_help = "\
+#[command(
+    name = "nupeer-node",
+    version,
+    about = "A node of NuPeerStack: consensus, ledger, peers, API",
+    after_help = "\
 Examples:
   nupeer-node run --config node.toml     start; Ctrl-C stops it gracefully
   nupeer-node check --config node.toml   read the configuration and the genesis file, start nothing
   RUST_LOG=debug nupeer-node run --config node.toml
 
-Exit codes: 0 stopped as told, 1 failed (the log says why), 2 wrong usage, 74 the disk failed")]
+Exit codes: 0 stopped as told, 1 failed (the log says why), 2 wrong usage, 74 the disk failed"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -156,8 +156,12 @@ impl Mempool {
 
     /// Drops what can no longer be included from `slot` on.
     pub fn expire(&mut self, slot: Slot) {
-        let old: Vec<TxId> =
-            self.by_id.values().filter(|waiting| waiting.tx.tx.body.until < slot).map(|waiting| waiting.tx.id).collect();
+        let old: Vec<TxId> = self
+            .by_id
+            .values()
+            .filter(|waiting| waiting.tx.tx.body.until < slot)
+            .map(|waiting| waiting.tx.id)
+            .collect();
         for id in old {
             self.remove(&id);
         }

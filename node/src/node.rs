@@ -13,9 +13,9 @@ use crate::storage::{Origin, Storage, rocks};
 use anyhow::{Context, Result, bail};
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::state::{Config as ConsensusConfig, State};
+use nupeer_primitives::BlockId;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
-use nupeer_primitives::BlockId;
 use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::validity::Chain;
 use std::collections::HashSet;
@@ -25,8 +25,10 @@ use tokio::sync::{mpsc, watch};
 
 /// Runs a node until it is told to stop.
 pub async fn run(config: Config) -> Result<()> {
-    let text = std::fs::read_to_string(&config.genesis).with_context(|| format!("reading {}", config.genesis.display()))?;
-    let genesis = nupeer_client::genesis_json::from_json(&text).with_context(|| config.genesis.display().to_string())?;
+    let text =
+        std::fs::read_to_string(&config.genesis).with_context(|| format!("reading {}", config.genesis.display()))?;
+    let genesis =
+        nupeer_client::genesis_json::from_json(&text).with_context(|| config.genesis.display().to_string())?;
     let chain = Chain::new(&genesis);
     std::fs::create_dir_all(&config.state_dir)?;
     let storage = open_storage(&config, &genesis, &chain)?;
@@ -149,7 +151,8 @@ async fn serve_api(
 /// SIGINT, SIGTERM, or the end of standard input where a parent process asked for that.
 async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     let lifeline = async {

@@ -193,7 +193,9 @@ pub fn weight_parameters(work: &Work<'_>) -> Result<stake::WeightParameters, Bug
 fn never_refuses(abort: Abort) -> Bug {
     match abort {
         Abort::Bug(bug) => bug,
-        Abort::Rule { name, detail, .. } => Bug::Invariant { what: alloc::format!("prologue refused: {name}: {detail}") },
+        Abort::Rule { name, detail, .. } => {
+            Bug::Invariant { what: alloc::format!("prologue refused: {name}: {detail}") }
+        }
     }
 }
 
@@ -208,7 +210,8 @@ fn end(
     let producer = work.get::<stake::Pool>(&stake::pool_key(&ctx.issuer))?.map(|pool| pool.reward_account);
     let treasury = AccountId::system(nupeer_primitives::ids::SystemAccount::Treasury);
     fee::split_pot(&mut work, &producer.unwrap_or(treasury)).map_err(never_refuses)?;
-    let nonce = Bytes::<NONCE_BYTES_MAX>::new(nonce.to_vec()).ok_or(Bug::Arithmetic { what: "nonce state above its limit" })?;
+    let nonce =
+        Bytes::<NONCE_BYTES_MAX>::new(nonce.to_vec()).ok_or(Bug::Arithmetic { what: "nonce state above its limit" })?;
     work.put(system::nonce_key(), &nonce);
     work.put(system::opcert_counter_key(&ctx.issuer), &ctx.opcert_counter);
     let old = system::cursor(&work)?;
@@ -217,7 +220,8 @@ fn end(
     let cursor = Cursor { height: ctx.height, slot: ctx.slot, epoch: ctx.epoch(), version: old.version, events };
     work.put(system::cursor_key(), &cursor);
     let (diff, events) = work.finish();
-    let tree = imt::apply(tree, &diff).map_err(|error| Bug::Invariant { what: alloc::format!("state tree: {error}") })?;
+    let tree =
+        imt::apply(tree, &diff).map_err(|error| Bug::Invariant { what: alloc::format!("state tree: {error}") })?;
     let root = tree.root();
     Ok(Applied { diff, tree, root, record: BlockRecord { events, receipts } })
 }

@@ -1,11 +1,11 @@
 //! From a genesis record to the first state (ledger.md §10). Everything is checked here once, so that no later rule has
 //! to doubt it.
 
+use crate::apply::weight_parameters;
 use crate::core::account::{self, Account};
 use crate::market;
 use crate::params::{self, PARAMETERS};
 use crate::system::{self, Cursor};
-use crate::apply::weight_parameters;
 use alloc::string::String;
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::hash::{Tag, blake2b_256, tagged};
@@ -56,8 +56,7 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     write_accounts(&mut work, genesis)?;
     write_pools(&mut work, genesis)?;
     market::first_state(&mut work, genesis).map_err(market_error)?;
-    let cursor =
-        Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
+    let cursor = Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
     work.put(system::cursor_key(), &cursor);
     let parameters = weight_parameters(&work)?;
     stake::take_snapshot(&mut work, Epoch(0), &parameters)?;
@@ -174,7 +173,9 @@ fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErro
             return refuse("possession proof does not verify");
         }
         let (pledges, stakes) = (tuple(pool.pledge), tuple(pool.stake));
-        for ((token, pledge), staked) in [AssetId::IAAS, AssetId::PAAS, AssetId::SAAS].into_iter().zip(pledges).zip(stakes) {
+        for ((token, pledge), staked) in
+            [AssetId::IAAS, AssetId::PAAS, AssetId::SAAS].into_iter().zip(pledges).zip(stakes)
+        {
             if pledge > staked {
                 return refuse("pledge exceeds stake");
             }

@@ -59,7 +59,12 @@ pub fn revoke_key(work: &mut Work<'_>, actor: &Actor, session_key: &Verification
 }
 
 /// Writes a grant; the account's count of session keys is bounded.
-pub fn write(work: &mut Work<'_>, owner: &AccountId, session_key: &VerificationKey, grant: &Grant) -> Result<(), Abort> {
+pub fn write(
+    work: &mut Work<'_>,
+    owner: &AccountId,
+    session_key: &VerificationKey,
+    grant: &Grant,
+) -> Result<(), Abort> {
     let at = key(owner, session_key);
     if !work.has(&at) {
         let mut record = account::load(work, owner)?;
@@ -156,9 +161,11 @@ fn is_host_action(action: &Action) -> bool {
 /// The scope that a granted key needs; `None` = no grant reaches it.
 fn scope_of(action: &Action) -> Option<u32> {
     match action {
-        Action::Bid { .. } | Action::Ask { .. } | Action::PairOrder { .. } | Action::Cancel { .. } | Action::Close { .. } => {
-            Some(grant_scope::ORDERS)
-        }
+        Action::Bid { .. }
+        | Action::Ask { .. }
+        | Action::PairOrder { .. }
+        | Action::Cancel { .. }
+        | Action::Close { .. } => Some(grant_scope::ORDERS),
         Action::SettleBatch { .. } | Action::Claim { .. } | Action::Wrap { .. } => Some(grant_scope::RECEIPTS),
         Action::TopUp { .. } => Some(grant_scope::TOP_UP),
         Action::Transfer { .. }

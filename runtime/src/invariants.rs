@@ -7,7 +7,7 @@ use nupeer_primitives::state::{Bug, Key, View, Work};
 use nupeer_primitives::{AccountId, AssetId};
 use nupeer_tokens::asset::{self, ASSETS_MAX};
 use nupeer_tokens::bank::Balance;
-use nupeer_tokens::stake::{PoolToken, Pool};
+use nupeer_tokens::stake::{Pool, PoolToken};
 
 /// Sums of locked value per owner and asset, as the records show them.
 pub type Held = BTreeMap<(AccountId, AssetId), u128>;
@@ -39,7 +39,11 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
     held.retain(|_, amount| *amount > 0);
     if held != locked {
         let differs = held.iter().find(|(owner, amount)| locked.get(owner) != Some(amount));
-        let what = alloc::format!("I2: records hold {differs:?}, locked differs ({} owners, {} locked)", held.len(), locked.len());
+        let what = alloc::format!(
+            "I2: records hold {differs:?}, locked differs ({} owners, {} locked)",
+            held.len(),
+            locked.len()
+        );
         return Err(Bug::Invariant { what });
     }
     market::invariants(&work)

@@ -32,9 +32,9 @@ pub mod prologue;
 pub mod receipt;
 pub mod state;
 pub mod terms;
-pub mod tie;
 #[cfg(test)]
 mod tests;
+pub mod tie;
 
 pub use action::execute;
 pub use error::MarketError;

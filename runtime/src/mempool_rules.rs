@@ -3,10 +3,10 @@
 use crate::context::BlockContext;
 use crate::execute;
 use crate::validity::{Chain, CheckedTx};
+use alloc::vec::Vec;
 use nupeer_primitives::Amount;
 use nupeer_primitives::event::{Event, TxOutcome};
 use nupeer_primitives::state::{Abort, View, Work};
-use alloc::vec::Vec;
 
 /// What a simulated transaction would do.
 #[derive(Clone, Debug)]

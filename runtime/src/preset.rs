@@ -2,10 +2,16 @@
 //! what and which pools start is the caller's.
 
 use crate::params::PARAMETERS;
-use alloc::{string::{String, ToString}, vec, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::genesis::{AssetRow, AssetStatus, Constants, Genesis, GenesisPool, Zone};
-use nupeer_primitives::market::{Family, Fill, Grade, Instrument, METER_EGRESS_BYTES, METER_WASM_FUEL, Meter, Pair, Term};
+use nupeer_primitives::market::{
+    Family, Fill, Grade, Instrument, METER_EGRESS_BYTES, METER_WASM_FUEL, Meter, Pair, Term,
+};
 use nupeer_primitives::{AccountId, Amount, AssetId, Hash, InstrumentId, ZoneId};
 
 /// A kind of network.
@@ -43,15 +49,33 @@ impl Preset {
     pub const fn constants(self) -> Constants {
         match self {
             Self::Mainnet => Constants {
-                slot_ms: 1_000, f: (1, 4), k: 1_080, epoch_slots: 86_400, freeze: 25_920, target: 30_240,
-                kes_period: 129_600, kes_evolutions: 62,
+                slot_ms: 1_000,
+                f: (1, 4),
+                k: 1_080,
+                epoch_slots: 86_400,
+                freeze: 25_920,
+                target: 30_240,
+                kes_period: 129_600,
+                kes_evolutions: 62,
             },
             Self::Devnet => Constants {
-                slot_ms: 1_000, f: (1, 2), k: 12, epoch_slots: 120, freeze: 24, target: 48, kes_period: 3_600,
+                slot_ms: 1_000,
+                f: (1, 2),
+                k: 12,
+                epoch_slots: 120,
+                freeze: 24,
+                target: 48,
+                kes_period: 3_600,
                 kes_evolutions: 62,
             },
             Self::Sim => Constants {
-                slot_ms: 100, f: (1, 2), k: 12, epoch_slots: 120, freeze: 24, target: 48, kes_period: 3_600,
+                slot_ms: 100,
+                f: (1, 2),
+                k: 12,
+                epoch_slots: 120,
+                freeze: 24,
+                target: 48,
+                kes_period: 3_600,
                 kes_evolutions: 62,
             },
         }

@@ -64,7 +64,11 @@ pub fn run(options: &Options) -> Result<()> {
         eprintln!("measuring {name} ...");
         measure(&limit)?.into_iter().for_each(|row| table.push(row));
     }
-    if options.json { println!("{}", table.to_json()) } else { print!("{}", table.to_text()) }
+    if options.json {
+        println!("{}", table.to_json())
+    } else {
+        print!("{}", table.to_text())
+    }
     Ok(())
 }
 

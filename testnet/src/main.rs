@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "nupeer-testnet", version, about = "A whole NuPeerStack network on this machine", after_help = "\
+#[command(
+    name = "nupeer-testnet",
+    version,
+    about = "A whole NuPeerStack network on this machine",
+    after_help = "\
 Examples:
   nupeer-testnet up                                  start, deploy, use, pay, stay (Ctrl-C ends all)
   nupeer-testnet up --once --fresh                   the whole life, then a JSON report
@@ -16,7 +20,8 @@ Examples:
   nupeer-testnet sim --seeds 200 --json              many, one line each
   nupeer-testnet bench
 
-Exit codes: 0 good, 1 failed (the reason is on standard error), 2 wrong usage")]
+Exit codes: 0 good, 1 failed (the reason is on standard error), 2 wrong usage"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -109,7 +114,10 @@ fn simulate(arguments: &SimArguments) -> Result<()> {
         if arguments.json {
             println!("{}", serde_json::to_string(&report)?);
         } else {
-            println!("seed {seed}: height {} final {} txs {} hash {}", report.height, report.final_height, report.txs, report.hash);
+            println!(
+                "seed {seed}: height {} final {} txs {} hash {}",
+                report.height, report.final_height, report.txs, report.hash
+            );
         }
         if !report.violations.is_empty() {
             bad = bad.saturating_add(1);
@@ -119,7 +127,8 @@ fn simulate(arguments: &SimArguments) -> Result<()> {
     if !arguments.json && arguments.seeds > 1 {
         println!("{} seeds, counters: {}", arguments.seeds, serde_json::to_string(&totals)?);
     }
-    let silent: Vec<&str> = sim::Report::FAULTS.into_iter().filter(|name| totals.get(*name).copied().unwrap_or(0) == 0).collect();
+    let silent: Vec<&str> =
+        sim::Report::FAULTS.into_iter().filter(|name| totals.get(*name).copied().unwrap_or(0) == 0).collect();
     if arguments.seeds >= 10 && !silent.is_empty() {
         bail!("these faults never happened: {}", silent.join(", "));
     }

@@ -46,7 +46,9 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
             seen.store(true, Ordering::SeqCst);
         }
@@ -161,7 +163,11 @@ impl Testnet {
         let path = dir.join("edge.toml");
         std::fs::write(&path, config)?;
         std::fs::write(dir.join("key"), &key)?;
-        self.start("gateway", self.programs.provider.clone(), vec!["run".into(), "--config".into(), path.display().to_string()])
+        self.start(
+            "gateway",
+            self.programs.provider.clone(),
+            vec!["run".into(), "--config".into(), path.display().to_string()],
+        )
     }
 
     fn start_provider(&mut self, index: usize) -> Result<()> {
@@ -175,21 +181,41 @@ impl Testnet {
         if !dir.join("listed").exists() {
             wallet.run(&["provider", "register", "--bond", "1000"])?;
             wallet.run(&[
-                "provider", "host", "--site", site, "--grade", "D", "--session-key", &session, "--seal-key", &seal,
-                "--lots", "W=8,S=4",
+                "provider",
+                "host",
+                "--site",
+                site,
+                "--grade",
+                "D",
+                "--session-key",
+                &session,
+                "--seal-key",
+                &seal,
+                "--lots",
+                "W=8,S=4",
             ])?;
             std::fs::write(dir.join("listed"), "")?;
         }
         let edge_key = std::fs::read_to_string(self.state.join("edge/key"))?;
         let account = wallet.account.to_bech32(AccountId::HRP_TEST);
-        let text = network::provider_config(&self.network, &self.programs, &dir, index, &account, site, edge_key.trim());
+        let text =
+            network::provider_config(&self.network, &self.programs, &dir, index, &account, site, edge_key.trim());
         let path = dir.join("provider.toml");
         std::fs::write(&path, text)?;
-        self.start(&name, self.programs.provider.clone(), vec!["run".into(), "--config".into(), path.display().to_string()])
+        self.start(
+            &name,
+            self.programs.provider.clone(),
+            vec!["run".into(), "--config".into(), path.display().to_string()],
+        )
     }
 
     /// Polls until `done` gives something; every process must live meanwhile.
-    pub fn wait_for<T>(&mut self, what: &str, at_most: Duration, done: impl Fn(&Self) -> Result<Option<T>>) -> Result<T> {
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        at_most: Duration,
+        done: impl Fn(&Self) -> Result<Option<T>>,
+    ) -> Result<T> {
         let started = Instant::now();
         let mut last = None;
         loop {

@@ -22,7 +22,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// What only some crates may name.
 const RESERVED: &[(&str, &[&str])] = &[
-    ("tokio", &["node", "node/provider", "cli", "testnet", "node/client", "node/plugins/protocol", "node/plugins/wasm", "node/plugins/process"]),
+    (
+        "tokio",
+        &[
+            "node",
+            "node/provider",
+            "cli",
+            "testnet",
+            "node/client",
+            "node/plugins/protocol",
+            "node/plugins/wasm",
+            "node/plugins/process",
+        ],
+    ),
     ("rocksdb", &["node"]),
     ("libp2p", &["node"]),
 ];
@@ -78,7 +90,8 @@ fn only_storage_names_the_database_and_only_p2p_the_network() {
             let code = text(&file);
             let named = code.lines().any(|line| {
                 let line = line.trim_start();
-                !line.starts_with("//") && (line.contains(&format!("{word}::")) || line.contains(&format!("use {word}")))
+                !line.starts_with("//")
+                    && (line.contains(&format!("{word}::")) || line.contains(&format!("use {word}")))
             });
             assert!(!named || name.starts_with(room), "{name} names {word}, which belongs to {room}");
         }

@@ -8,11 +8,26 @@ const ROOMS: [&str; 7] = ["runtime", "tokens", "node", "cli", "testnet", "tests"
 
 #[test]
 fn the_top_level_is_fixed() {
-    let allowed = ["runtime", "tokens", "governance", "contracts", "node", "cli", "testnet", "tests", "Cargo.toml",
-        "Cargo.lock", "README.md", "LICENSE"];
+    let allowed = [
+        "runtime",
+        "tokens",
+        "governance",
+        "contracts",
+        "node",
+        "cli",
+        "testnet",
+        "tests",
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "LICENSE",
+    ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name.starts_with('.') || allowed.contains(&name.as_str()) || name == "target", "{name} has no room here");
+        assert!(
+            name.starts_with('.') || allowed.contains(&name.as_str()) || name == "target",
+            "{name} has no room here"
+        );
     }
 }
 
@@ -50,7 +65,11 @@ fn long_functions(code: &str) -> Vec<(usize, usize)> {
         let trimmed = line.trim_start();
         let words = trimmed.split(['(', '<']).next().unwrap_or_default();
         let is_item = !trimmed.starts_with("//") && !trimmed.ends_with(';');
-        if is_item && (words.starts_with("fn ") || words.contains(" fn ")) && !words.contains('"') && !words.contains('|') {
+        if is_item
+            && (words.starts_with("fn ") || words.contains(" fn "))
+            && !words.contains('"')
+            && !words.contains('|')
+        {
             open.push((number, depth));
         }
         if trimmed.starts_with('}') && open.last().is_some_and(|(_, at)| *at == depth) {

@@ -47,7 +47,13 @@ fn write(work: &mut Work<'_>, account: &AccountId, asset: AssetId, balance: &Bal
 }
 
 /// free of `from` -> free of `to`.
-pub fn transfer(work: &mut Work<'_>, from: &AccountId, to: &AccountId, asset: AssetId, amount: Amount) -> Result<(), Abort> {
+pub fn transfer(
+    work: &mut Work<'_>,
+    from: &AccountId,
+    to: &AccountId,
+    asset: AssetId,
+    amount: Amount,
+) -> Result<(), Abort> {
     asset::require_active(work, asset)?;
     if amount == Amount::ZERO {
         return Err(TokensError::ZeroAmount.into());
@@ -71,9 +77,16 @@ pub fn unlock(work: &mut Work<'_>, account: &AccountId, asset: AssetId, amount: 
 }
 
 /// locked of `from` -> free of `to`: a record pays somebody.
-pub fn settle(work: &mut Work<'_>, from: &AccountId, to: &AccountId, asset: AssetId, amount: Amount) -> Result<(), Bug> {
+pub fn settle(
+    work: &mut Work<'_>,
+    from: &AccountId,
+    to: &AccountId,
+    asset: AssetId,
+    amount: Amount,
+) -> Result<(), Bug> {
     let mut payer = balance(work, from, asset)?;
-    payer.locked = payer.locked.checked_sub(amount).ok_or(Bug::Arithmetic { what: "locked below the record's value" })?;
+    payer.locked =
+        payer.locked.checked_sub(amount).ok_or(Bug::Arithmetic { what: "locked below the record's value" })?;
     write(work, from, asset, &payer);
     let mut receiver = balance(work, to, asset)?;
     receiver.free = receiver.free.checked_add(amount).ok_or(Bug::Arithmetic { what: "free above 64 bits" })?;

@@ -44,7 +44,8 @@ pub(super) async fn run(context: &Context, args: Deploy) -> Result<Report, Failu
     let status = context.client.status().await?;
     let genesis = build::genesis_hash(&status)?;
     let markets = markets(context, &status).await?;
-    let planned = plan::bids(&app, &markets, || u64::from_be_bytes(random8())).map_err(|e| Failure::usage(e.to_string()))?;
+    let planned =
+        plan::bids(&app, &markets, || u64::from_be_bytes(random8())).map_err(|e| Failure::usage(e.to_string()))?;
     if args.dry_run {
         return Ok(plan_report(&app, &planned));
     }
@@ -64,7 +65,11 @@ pub(super) async fn run(context: &Context, args: Deploy) -> Result<Report, Failu
         }
     }
     if args.detach {
-        return Ok(running_report(&app, &leases, "ordered; post the bundle key with `nupeer lease wrap LEASE` once it is matched"));
+        return Ok(running_report(
+            &app,
+            &leases,
+            "ordered; post the bundle key with `nupeer lease wrap LEASE` once it is matched",
+        ));
     }
     watch(context, &account, &mut leases, &sealed, &genesis, app.budget.auto_topup).await?;
     Ok(running_report(&app, &leases, &access(context, &planned)))
@@ -140,7 +145,8 @@ fn read_artifacts(app: &App, args: &Deploy) -> Result<BTreeMap<[u8; 32], Vec<u8>
         let bytes = read_bounded(path, BLOB_BYTES_MAX)?;
         let digest = blake2b_256(&bytes).0;
         if !wanted.contains(&digest) {
-            let what = format!("`{}` has the digest blake2b:{}, which no service names", path.display(), hex::encode(digest));
+            let what =
+                format!("`{}` has the digest blake2b:{}, which no service names", path.display(), hex::encode(digest));
             return Err(Failure::usage(what));
         }
         out.insert(digest, bytes);
@@ -182,8 +188,13 @@ pub(super) fn now_s() -> u64 {
 
 /// Step 2. Gives what is kept of each service.
 async fn seal_and_store(
-    context: &Context, app: &App, planned: &[PlannedBid], secrets: Secrets, artifacts: &BTreeMap<[u8; 32], Vec<u8>>,
-    account: &Account, genesis: &GenesisHash,
+    context: &Context,
+    app: &App,
+    planned: &[PlannedBid],
+    secrets: Secrets,
+    artifacts: &BTreeMap<[u8; 32], Vec<u8>>,
+    account: &Account,
+    genesis: &GenesisHash,
 ) -> Result<BTreeMap<String, Deployment>, Failure> {
     let store = Store::new(&format!("{}/.nupeer", context.globals.gateway.trim_end_matches('/')))?;
     let mut sealed = BTreeMap::new();
@@ -206,7 +217,11 @@ async fn seal_and_store(
 }
 
 async fn store_artifact(
-    store: &Store, workload: &Workload, artifacts: &BTreeMap<[u8; 32], Vec<u8>>, account: &Account, genesis: &GenesisHash,
+    store: &Store,
+    workload: &Workload,
+    artifacts: &BTreeMap<[u8; 32], Vec<u8>>,
+    account: &Account,
+    genesis: &GenesisHash,
 ) -> Result<(), Failure> {
     if workload.artifact.kind == ArtifactKind::Image {
         return Ok(());
@@ -231,7 +246,8 @@ fn permit(account: &Account, genesis: &GenesisHash, content: &[u8]) -> UploadPer
 
 fn gateway(error: ClientError) -> Failure {
     if let ClientError::Unreachable { url, why } = &error {
-        let failure = Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway {url} does not answer: {why}"));
+        let failure =
+            Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway {url} does not answer: {why}"));
         return failure.next("name the gateway with --gateway URL or NUPEER_GATEWAY");
     }
     if let ClientError::Unexpected { status, detail } = &error {
@@ -249,20 +265,37 @@ fn placed(info: &TxInfo, planned: &[PlannedBid], genesis: &GenesisHash) -> Resul
         .filter_map(|event| event.fields.get("order").and_then(Value::as_u64))
         .collect();
     if orders.len() != planned.len() {
-        let what = format!("{} bids were sent, the node tells of {} orders in transaction {}", planned.len(), orders.len(), info.id);
-        return Err(Failure::new(Exit::Other, "cli.Garbled", what).next("don't use --wait none here; see `nupeer lease list`"));
+        let what = format!(
+            "{} bids were sent, the node tells of {} orders in transaction {}",
+            planned.len(),
+            orders.len(),
+            info.id
+        );
+        return Err(
+            Failure::new(Exit::Other, "cli.Garbled", what).next("don't use --wait none here; see `nupeer lease list`")
+        );
     }
     let first_piece = 0u16.to_be_bytes();
     let id = |order: u64| LeaseId(tagged(Tag::Lease, genesis, &[&order.to_be_bytes(), &first_piece]).0);
     let place = |(order, bid): (u64, &PlannedBid)| Placed {
-        service: bid.service.clone(), order, id: id(order), last: None, wrapped: None, topup_set: false, refusals: 0,
+        service: bid.service.clone(),
+        order,
+        id: id(order),
+        last: None,
+        wrapped: None,
+        topup_set: false,
+        refusals: 0,
     };
     Ok(orders.into_iter().zip(planned).map(place).collect())
 }
 
 /// The action that gives a host the bundle key.
 pub(super) async fn wrap_action(
-    context: &Context, lease: &LeaseId, host: u32, kept: &Deployment, genesis: &GenesisHash,
+    context: &Context,
+    lease: &LeaseId,
+    host: u32,
+    kept: &Deployment,
+    genesis: &GenesisHash,
 ) -> Result<Action, Failure> {
     let info = context.client.host(host).await?;
     let seal_key = VerificationKey::from_hex(&info.seal_key).map(|key| key.0);
@@ -273,8 +306,12 @@ pub(super) async fn wrap_action(
 
 /// Steps 4 and 5, until every lease is active.
 async fn watch(
-    context: &Context, account: &Account, leases: &mut [Placed], sealed: &BTreeMap<String, Deployment>,
-    genesis: &GenesisHash, topup: Option<AutoTopUp>,
+    context: &Context,
+    account: &Account,
+    leases: &mut [Placed],
+    sealed: &BTreeMap<String, Deployment>,
+    genesis: &GenesisHash,
+    topup: Option<AutoTopUp>,
 ) -> Result<(), Failure> {
     let progress = context.progress("waiting for a host");
     let deadline = context.deadline();
@@ -303,7 +340,9 @@ async fn watch(
             return Err(failure.next("see `nupeer lease show`, and `nupeer market book` for other hosts"));
         }
         let what = || format!("the app to run ({})", states.join(", "));
-        context.pause(deadline, what, "the order stands: see `nupeer lease list`, then `nupeer lease wrap LEASE`").await?;
+        context
+            .pause(deadline, what, "the order stands: see `nupeer lease list`, then `nupeer lease wrap LEASE`")
+            .await?;
     }
 }
 
@@ -315,8 +354,12 @@ impl Placed {
 
 /// Gives the present host its key, and sets the top-up rule once.
 async fn follow_up(
-    context: &Context, account: &Account, lease: &mut Placed, sealed: &BTreeMap<String, Deployment>,
-    genesis: &GenesisHash, topup: Option<AutoTopUp>,
+    context: &Context,
+    account: &Account,
+    lease: &mut Placed,
+    sealed: &BTreeMap<String, Deployment>,
+    genesis: &GenesisHash,
+    topup: Option<AutoTopUp>,
 ) -> Result<(), Failure> {
     let Some(info) = &lease.last else { return Ok(()) };
     let Some(host) = info.host else { return Ok(()) };
@@ -330,9 +373,14 @@ async fn follow_up(
     }
     if let (Some(rule), false) = (topup, lease.topup_set) {
         let rule = TopUpRule {
-            from: account.id(), below_ms: rule.below_ms, amount: rule.amount, cap: rule.cap_monthly, period_ms: MONTH_MS,
+            from: account.id(),
+            below_ms: rule.below_ms,
+            amount: rule.amount,
+            cap: rule.cap_monthly,
+            period_ms: MONTH_MS,
         };
-        lease.topup_set = try_act(context, account, lease, Action::SetTopUpRule { lease: lease.id, rule: Some(rule) }).await?;
+        lease.topup_set =
+            try_act(context, account, lease, Action::SetTopUpRule { lease: lease.id, rule: Some(rule) }).await?;
     }
     Ok(())
 }
@@ -354,18 +402,30 @@ fn plan_report(app: &App, planned: &[PlannedBid]) -> Report {
     let asset = &app.budget.asset;
     rows.extend(planned.iter().map(|p| {
         let deposit = format!("{} {asset}", p.bid.deposit);
-        row![format!("{}.{}", p.service, p.replica), p.market, p.bid.lots, p.price_max, deposit, hex::encode(p.bid.manifest_hash)]
+        row![
+            format!("{}.{}", p.service, p.replica),
+            p.market,
+            p.bid.lots,
+            p.price_max,
+            deposit,
+            hex::encode(p.bid.manifest_hash)
+        ]
     }));
-    let json: Vec<Value> = planned.iter().map(|p| json!({
-        "service": p.service, "replica": p.replica, "market": p.market, "lots": p.bid.lots, "tick": p.bid.tick,
-        "price_max": p.price_max.get().to_string(), "deposit": p.bid.deposit.get().to_string(), "asset": asset,
-        "manifest_hash": hex::encode(p.bid.manifest_hash),
-    })).collect();
+    let json: Vec<Value> = planned
+        .iter()
+        .map(|p| {
+            json!({
+                "service": p.service, "replica": p.replica, "market": p.market, "lots": p.bid.lots, "tick": p.bid.tick,
+                "price_max": p.price_max.get().to_string(), "deposit": p.bid.deposit.get().to_string(), "asset": asset,
+                "manifest_hash": hex::encode(p.bid.manifest_hash),
+            })
+        })
+        .collect();
     Report::new(json.into(), format!("{}\nnothing was signed", table(&rows)))
 }
 
 fn running_report(app: &App, leases: &[Placed], note: &str) -> Report {
-        let host = |lease: &Placed| lease.last.as_ref().and_then(|info| info.host);
+    let host = |lease: &Placed| lease.last.as_ref().and_then(|info| info.host);
     let mut rows = vec![row!["service", "lease", "state", "host"]];
     rows.extend(leases.iter().map(|lease| {
         row![lease.service, lease.id, lease.state(), host(lease).map_or("-".into(), |host| host.to_string())]

@@ -59,12 +59,15 @@ fn generate(context: &Context) -> Result<Report, Failure> {
     let keystore = seal(context, &words)?;
     let mut json = summary(&keystore);
     json["words"] = words.text().as_str().into();
-    let numbered: Vec<String> = words.text().split(' ').enumerate().map(|(i, word)| format!("{:2} {word}", i + 1)).collect();
+    let numbered: Vec<String> =
+        words.text().split(' ').enumerate().map(|(i, word)| format!("{:2} {word}", i + 1)).collect();
     let columns: Vec<Vec<String>> = numbered.chunks(6).map(<[String]>::to_vec).collect();
     let text = format!(
         "{}\n\nWrite these words down, in order, on paper. They are shown once; who has them has your money.\n\
          keystore {}\naccount  {}",
-        table(&columns), keystore.path().display(), json["account_testnet"].as_str().unwrap_or_default()
+        table(&columns),
+        keystore.path().display(),
+        json["account_testnet"].as_str().unwrap_or_default()
     );
     Ok(Report::new(json, text))
 }
@@ -99,10 +102,15 @@ fn list(context: &Context) -> Result<Report, Failure> {
         let (test, main) = texts(id);
         row![i, test, main]
     }));
-    let json: Vec<_> = keystore.accounts().iter().enumerate().map(|(i, id)| {
-        let (test, main) = texts(id);
-        serde_json::json!({ "number": i, "id": id.to_hex(), "testnet": test, "mainnet": main })
-    }).collect();
+    let json: Vec<_> = keystore
+        .accounts()
+        .iter()
+        .enumerate()
+        .map(|(i, id)| {
+            let (test, main) = texts(id);
+            serde_json::json!({ "number": i, "id": id.to_hex(), "testnet": test, "mainnet": main })
+        })
+        .collect();
     Ok(Report::new(json.into(), table(&rows)))
 }
 
@@ -144,7 +152,13 @@ fn public_key(text: &str) -> Result<VerificationKey, Failure> {
     VerificationKey::from_hex(text).ok_or_else(|| Failure::usage(format!("key `{text}` is not 64 hex digits")))
 }
 
-async fn grant(context: &Context, key: &str, scopes: &[Scope], limits: &[String], slots: u64) -> Result<Report, Failure> {
+async fn grant(
+    context: &Context,
+    key: &str,
+    scopes: &[Scope],
+    limits: &[String],
+    slots: u64,
+) -> Result<Report, Failure> {
     let key = public_key(key)?;
     let mut rows = Vec::new();
     for limit in limits {

@@ -19,7 +19,9 @@ pub(super) async fn run(context: &Context, command: Lease) -> Result<Report, Fai
     match command {
         Lease::List { all } => list(context, all).await,
         Lease::Show(id) => show(context, &find(context, &id.lease).await?).await,
-        Lease::Logs { lease, follow, since_ms } => logs(context, &find(context, &lease.lease).await?, follow, since_ms).await,
+        Lease::Logs { lease, follow, since_ms } => {
+            logs(context, &find(context, &lease.lease).await?, follow, since_ms).await
+        }
         Lease::Bill(id) => bill(context, &find(context, &id.lease).await?).await,
         Lease::TopUp { lease, amount } => {
             let (amount, lease) = (parse_amount(&amount)?, find(context, &lease.lease).await?);
@@ -50,7 +52,8 @@ pub(super) async fn run(context: &Context, command: Lease) -> Result<Report, Fai
 }
 
 fn id_of(lease: &LeaseInfo) -> Result<LeaseId, Failure> {
-    LeaseId::from_hex(&lease.id).ok_or_else(|| Failure::new(Exit::Other, "cli.Garbled", format!("lease id `{}`", lease.id)))
+    LeaseId::from_hex(&lease.id)
+        .ok_or_else(|| Failure::new(Exit::Other, "cli.Garbled", format!("lease id `{}`", lease.id)))
 }
 
 /// A lease by its id, or by the beginning of one of yours.
@@ -59,17 +62,22 @@ async fn find(context: &Context, text: &str) -> Result<LeaseInfo, Failure> {
         return Ok(context.client.lease(text).await?);
     }
     if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Failure::usage(format!("`{text}` is not a lease id: give its 64 hex digits, or at least the first 4")));
+        return Err(Failure::usage(format!(
+            "`{text}` is not a lease id: give its 64 hex digits, or at least the first 4"
+        )));
     }
     let own = context.client.leases_of(&context.own_id()?).await?;
     let mut fits = own.into_iter().filter(|lease| lease.id.starts_with(&text.to_lowercase()));
     match (fits.next(), fits.next()) {
         (Some(lease), None) => Ok(lease),
         (None, _) => {
-            let missing = Failure::new(Exit::NotFound, "cli.NotFound", format!("none of your leases begins with {text}"));
+            let missing =
+                Failure::new(Exit::NotFound, "cli.NotFound", format!("none of your leases begins with {text}"));
             Err(missing.next("see `nupeer lease list --all`, or give the whole id"))
         }
-        (Some(_), Some(_)) => Err(Failure::usage(format!("several of your leases begin with {text}: give more digits"))),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("several of your leases begin with {text}: give more digits")))
+        }
     }
 }
 
@@ -93,7 +101,8 @@ async fn list(context: &Context, all: bool) -> Result<Report, Failure> {
         let balance = format!("{} {}", lease.balance, lease.quote_ticker);
         row![short(&lease.id), lease.state, host, lots, lease.price, balance, runway(lease, &status)]
     }));
-    let text = if leases.is_empty() { "no leases: order one with `nupeer deploy app.yaml`".into() } else { table(&rows) };
+    let text =
+        if leases.is_empty() { "no leases: order one with `nupeer deploy app.yaml`".into() } else { table(&rows) };
     Ok(Report::of(&leases, text))
 }
 
@@ -113,7 +122,10 @@ async fn show(context: &Context, lease: &LeaseInfo) -> Result<Report, Failure> {
         ("runway", runway(lease, &status)),
         ("deadline of this state", or_none(deadline)),
         ("manifest", lease.manifest_hash.clone()),
-        ("bundle key posted for", lease.wraps.iter().map(|w| format!("host {}", w.host)).collect::<Vec<_>>().join(", ")),
+        (
+            "bundle key posted for",
+            lease.wraps.iter().map(|w| format!("host {}", w.host)).collect::<Vec<_>>().join(", "),
+        ),
         ("last receipt", or_none(receipt)),
         ("edges", lease.edges.join(", ")),
     ]);
@@ -124,7 +136,8 @@ async fn bill(context: &Context, lease: &LeaseInfo) -> Result<Report, Failure> {
     let status = context.client.status().await?;
     let ticker = &lease.quote_ticker;
     let hour = Amount::new(lease.price.0).mul_div_floor(lease.lots.into(), 1).unwrap_or_default();
-    let gross = |net: Amount| net.checked_add(net.mul_div_floor(lease.fee_bps, 10_000).unwrap_or_default()).unwrap_or(net);
+    let gross =
+        |net: Amount| net.checked_add(net.mul_div_floor(lease.fee_bps, 10_000).unwrap_or_default()).unwrap_or(net);
     let running = lease.state == "Active" || lease.state == "Reclaiming";
     let since = lease.active_since_ms.filter(|_| running).map(|since| status.market_now_ms.saturating_sub(since));
     let reserved = since.and_then(|ms| hour.mul_div_floor(ms, 3_600_000)).unwrap_or_default();
@@ -142,10 +155,19 @@ async fn bill(context: &Context, lease: &LeaseInfo) -> Result<Report, Failure> {
         ("running since", since.map_or("-".into(), duration)),
         ("reserved, this run", format!("{reserved} {ticker}")),
     ];
-    let lines: Vec<String> = counted.iter().map(|(name, total, price)| format!("{name} {total} = {price} {ticker}")).collect();
+    let lines: Vec<String> =
+        counted.iter().map(|(name, total, price)| format!("{name} {total} = {price} {ticker}")).collect();
     rows.extend(lines.into_iter().map(|line| ("metered, by signed receipts", line)));
     rows.extend([
-        ("platform fee", format!("{}.{:02} %, so {} {ticker} per hour in all", lease.fee_bps / 100, lease.fee_bps % 100, gross(hour))),
+        (
+            "platform fee",
+            format!(
+                "{}.{:02} %, so {} {ticker} per hour in all",
+                lease.fee_bps / 100,
+                lease.fee_bps % 100,
+                gross(hour)
+            ),
+        ),
         ("settled to the provider", format!("{} {ticker}", lease.paid_provider)),
         ("settled to the platform", format!("{} {ticker}", lease.paid_platform)),
         ("refunded", format!("{} {ticker}", lease.refunded)),
@@ -196,7 +218,8 @@ async fn set_delegates(context: &Context, lease: &LeaseInfo, new: Option<NewDele
             let (scopes, expiry_ms) = (old.scopes, old.expiry_ms);
             delegates.push(Delegate { key: key(&old.key)?, scopes, spend_cap: old.spend_cap.into(), expiry_ms });
         }
-        let expiry_ms = context.client.status().await?.market_now_ms.saturating_add(new.hours.saturating_mul(3_600_000));
+        let expiry_ms =
+            context.client.status().await?.market_now_ms.saturating_add(new.hours.saturating_mul(3_600_000));
         let scopes = new.scopes.iter().map(|scope| scope_bit(*scope)).fold(0, |mask, bit| mask | bit);
         delegates.push(Delegate { key: added, scopes, spend_cap, expiry_ms });
     }
@@ -226,7 +249,8 @@ async fn wrap(context: &Context, lease: &LeaseInfo) -> Result<Report, Failure> {
         Failure::new(Exit::NotFound, "cli.NotFound", what).next("run it where the app was deployed, or deploy again")
     })?;
     let host = lease.host.ok_or_else(|| {
-        Failure::new(Exit::NotFound, "cli.NotFound", "the lease has no host yet").next("wait for a match: nupeer lease show")
+        Failure::new(Exit::NotFound, "cli.NotFound", "the lease has no host yet")
+            .next("wait for a match: nupeer lease show")
     })?;
     let action = deploy::wrap_action(context, &id_of(lease)?, host, &kept, &genesis).await?;
     let info = context.transact(vec![action]).await?;
@@ -239,16 +263,22 @@ async fn logs(context: &Context, lease: &LeaseInfo, follow: bool, since_ms: u64)
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|e| Failure::new(Exit::Other, "cli.NoRandomness", e.to_string()))?;
     let mut capability = Capability {
-        lease: id_of(lease)?, scopes: delegate_scope::LOGS, expiry: deploy::now_s().saturating_add(3_600), nonce,
-        key: account.key(), signature: Signature([0; 64]),
+        lease: id_of(lease)?,
+        scopes: delegate_scope::LOGS,
+        expiry: deploy::now_s().saturating_add(3_600),
+        nonce,
+        key: account.key(),
+        signature: Signature([0; 64]),
     };
     capability.signature = account.sign_digest(&capability.digest(&genesis).0);
     let url = format!(
         "{}/.nupeer/v1/lease/{}/logs?since_ms={since_ms}&follow={follow}",
-        context.globals.gateway.trim_end_matches('/'), lease.id
+        context.globals.gateway.trim_end_matches('/'),
+        lease.id
     );
     let unreachable = |e: reqwest::Error| Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway: {e}"));
-    let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).no_proxy().build().map_err(unreachable)?;
+    let http =
+        reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).no_proxy().build().map_err(unreachable)?;
     let request = http.get(url).header(HEADER_CAPABILITY, capability.to_header());
     let mut response = request.send().await.map_err(unreachable)?;
     match response.status().as_u16() {
@@ -256,7 +286,11 @@ async fn logs(context: &Context, lease: &LeaseInfo, follow: bool, since_ms: u64)
         404 => return Err(Failure::new(Exit::NotFound, "cli.NotFound", "the gateway knows no host of this lease")),
         status => {
             let detail: String = response.text().await.unwrap_or_default().chars().take(300).collect();
-            return Err(Failure::new(Exit::Other, "cli.Unexpected", format!("the gateway answered {status}: {detail}")));
+            return Err(Failure::new(
+                Exit::Other,
+                "cli.Unexpected",
+                format!("the gateway answered {status}: {detail}"),
+            ));
         }
     }
     let mut out = std::io::stdout();

@@ -41,7 +41,8 @@ async fn instruments(context: &Context) -> Result<Report, Failure> {
         let reference = format!("{} {}", price(m, m.ref_tick), m.quote_ticker);
         row![m.id, m.name, m.family, m.zone, m.grade, m.term, reference, band, last, meters.join(" ")]
     }));
-    let text = format!("{}\nprices are per lot and hour, what the provider gets; the platform fee comes on top", table(&rows));
+    let text =
+        format!("{}\nprices are per lot and hour, what the provider gets; the platform fee comes on top", table(&rows));
     Ok(Report::of(&markets, text))
 }
 

@@ -28,7 +28,9 @@ pub(super) async fn run(context: &Context, command: Provider) -> Result<Report, 
         }
         Provider::Cancel { order } => market::cancel(context, order).await,
         Provider::Hosts { all } => hosts(context, all).await,
-        Provider::Edge { key, address, network, bond, asset } => edge(context, &key, &address, network, &bond, &asset).await,
+        Provider::Edge { key, address, network, bond, asset } => {
+            edge(context, &key, &address, network, &bond, &asset).await
+        }
         Provider::Status => status(context).await,
     }
 }
@@ -77,7 +79,13 @@ async fn host(context: &Context, args: HostArgs) -> Result<Report, Failure> {
     let site = site.ok_or_else(|| Failure::usage(format!("site `{}` is not one of {}", args.site, names())))?.id;
     let lots = ascending(args.lots);
     let action = Action::Host {
-        site, grade, session_key: VerificationKey(session), seal_key, traits, lots, attestation_hash: [0; 32],
+        site,
+        grade,
+        session_key: VerificationKey(session),
+        seal_key,
+        traits,
+        lots,
+        attestation_hash: [0; 32],
     };
     let info = context.transact(vec![action]).await?;
     let number = listed(&info).map_or(String::new(), |host| format!(" as host {host}"));
@@ -114,7 +122,12 @@ async fn host_set(context: &Context, id: u32, change: HostChange) -> Result<Repo
     };
     let lots = change.lots.unwrap_or_else(|| declared(&now));
     let action = Action::HostSet {
-        host: HostId(id), lots: ascending(lots), traits: now.traits, session_key: VerificationKey(session), seal_key, state,
+        host: HostId(id),
+        lots: ascending(lots),
+        traits: now.traits,
+        session_key: VerificationKey(session),
+        seal_key,
+        state,
     };
     let info = context.transact(vec![action]).await?;
     Ok(tx::report(&info, &format!("host {id} changed")))
@@ -126,7 +139,12 @@ fn declared(host: &HostInfo) -> Vec<(Family, u32)> {
 }
 
 async fn ask(
-    context: &Context, host: u32, instrument: &str, price: &str, lots: u32, standby_bps: u16,
+    context: &Context,
+    host: u32,
+    instrument: &str,
+    price: &str,
+    lots: u32,
+    standby_bps: u16,
 ) -> Result<Report, Failure> {
     let price = parse_amount(price)?;
     let market = context.instrument(instrument).await?;
@@ -136,7 +154,11 @@ async fn ask(
     let highest = Amount::new(u64::from(market.hi).saturating_mul(market.tick_size));
     let too_high = || Failure::usage(format!("price {price} is above {highest}, the highest of {}", market.name));
     let ask = Ask {
-        host: HostId(host), instrument: InstrumentId(market.id), tick: tick.ok_or_else(too_high)?, lots, standby_bps,
+        host: HostId(host),
+        instrument: InstrumentId(market.id),
+        tick: tick.ok_or_else(too_high)?,
+        lots,
+        standby_bps,
         traits: machine.traits,
     };
     let info = context.transact(vec![Action::Ask { ask }]).await?;
@@ -154,12 +176,21 @@ fn host_table(hosts: &[HostInfo]) -> String {
 
 async fn hosts(context: &Context, all: bool) -> Result<Report, Failure> {
     let hosts = if all { context.client.hosts().await? } else { context.client.hosts_of(&context.own_id()?).await? };
-    let text = if hosts.is_empty() { "no machine is listed: see `nupeer provider host --help`".into() } else { host_table(&hosts) };
+    let text = if hosts.is_empty() {
+        "no machine is listed: see `nupeer provider host --help`".into()
+    } else {
+        host_table(&hosts)
+    };
     Ok(Report::of(&hosts, text))
 }
 
 async fn edge(
-    context: &Context, key: &str, addresses: &[String], mut networks: Vec<u32>, bond: &str, asset: &str,
+    context: &Context,
+    key: &str,
+    addresses: &[String],
+    mut networks: Vec<u32>,
+    bond: &str,
+    asset: &str,
 ) -> Result<Report, Failure> {
     let key = VerificationKey(key_bytes("key", key)?);
     let bond = parse_amount(bond)?;
@@ -175,7 +206,9 @@ async fn edge(
 async fn status(context: &Context) -> Result<Report, Failure> {
     let id = context.own_id()?;
     let provider = context.client.provider(&id).await.map_err(|error| match Failure::from(error) {
-        missing if missing.exit == Exit::NotFound => missing.next("register first: `nupeer provider register --bond 100`"),
+        missing if missing.exit == Exit::NotFound => {
+            missing.next("register first: `nupeer provider register --bond 100`")
+        }
         other => other,
     })?;
     let hosts = context.client.hosts_of(&id).await?;

@@ -35,9 +35,8 @@ async fn text(context: &Context, file: &Path) -> Result<Report, Failure> {
     let tx = read(file)?;
     let status = context.client.status().await?;
     let tickers = context.tickers().await?;
-    let c = TextContext {
-        network: &status.network, genesis: genesis_hash(&status)?, hrp: &status.hrp, tickers: &tickers,
-    };
+    let c =
+        TextContext { network: &status.network, genesis: genesis_hash(&status)?, hrp: &status.hrp, tickers: &tickers };
     let text = render(&tx.body, &tx.body.payer, &c);
     Ok(Report::new(serde_json::json!({ "id": tx.body.id(&c.genesis).to_hex(), "text": text }), text))
 }

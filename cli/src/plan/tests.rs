@@ -5,22 +5,37 @@ use nupeer_client::api::MeterInfo;
 fn market(id: u32, name: &str, zone: &str, grade: &str, ref_tick: u16) -> InstrumentInfo {
     let meter = |kind| MeterInfo { kind, name: String::new(), num: 1, den: 1, cap_per_s: 1 };
     InstrumentInfo {
-        id, name: name.into(), family: "W".into(), zone: zone.into(), grade: grade.into(), term: "Rolling".into(),
-        fill: "Packed".into(), quote: 16, quote_ticker: "usd".into(), tick_size: 1, ref_tick, phase: 1,
-        lo: ref_tick / 2, hi: ref_tick * 2, last_tick: None, ret_price: 1, meters: vec![meter(1), meter(4)],
+        id,
+        name: name.into(),
+        family: "W".into(),
+        zone: zone.into(),
+        grade: grade.into(),
+        term: "Rolling".into(),
+        fill: "Packed".into(),
+        quote: 16,
+        quote_ticker: "usd".into(),
+        tick_size: 1,
+        ref_tick,
+        phase: 1,
+        lo: ref_tick / 2,
+        hi: ref_tick * 2,
+        last_tick: None,
+        ret_price: 1,
+        meters: vec![meter(1), meter(4)],
     }
 }
 
 fn markets() -> Markets {
-    let zone = |id, parent: Option<u16>, name: &str| Zone { id: ZoneId(id), parent: parent.map(ZoneId), name: name.into() };
+    let zone =
+        |id, parent: Option<u16>, name: &str| Zone { id: ZoneId(id), parent: parent.map(ZoneId), name: name.into() };
     Markets {
         instruments: vec![
-            market(1, "W.EU.D", "EU", "D", 1_250), market(2, "W.EU.B", "EU", "B", 1_500),
-            market(3, "W.SK.A", "SK", "A", 1_900), market(4, "W.US.A", "US", "A", 1_000),
+            market(1, "W.EU.D", "EU", "D", 1_250),
+            market(2, "W.EU.B", "EU", "B", 1_500),
+            market(3, "W.SK.A", "SK", "A", 1_900),
+            market(4, "W.US.A", "US", "A", 1_000),
         ],
-        zones: vec![
-            zone(1, None, "WORLD"), zone(2, Some(1), "EU"), zone(3, Some(2), "SK"), zone(4, Some(1), "US"),
-        ],
+        zones: vec![zone(1, None, "WORLD"), zone(2, Some(1), "EU"), zone(3, Some(2), "SK"), zone(4, Some(1), "US")],
         order_life_ms: 3_600_000,
     }
 }
@@ -61,9 +76,8 @@ fn prices_become_ticks_inside_the_band() {
     assert_eq!(tick("\"0.001999\""), Ok(1_999));
     assert_eq!(tick("\"1\""), Ok(3_000));
     let lowest = Amount::new(750);
-    let low = PlanError::PriceTooLow {
-        service: "web".into(), market: "W.EU.B".into(), price: Amount::new(100), lowest,
-    };
+    let low =
+        PlanError::PriceTooLow { service: "web".into(), market: "W.EU.B".into(), price: Amount::new(100), lowest };
     assert_eq!(tick("\"0.0001\""), Err(low));
     let free = plan(|text| text.replace("max_price: \"0.002\", ", "")).unwrap();
     assert_eq!(free[0].bid.tick, 3_000);

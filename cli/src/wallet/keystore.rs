@@ -83,7 +83,9 @@ pub struct Keystore {
 pub enum KeystoreError {
     #[error(transparent)]
     File(#[from] SecretFileError),
-    #[error("`{path}` is damaged or not a keystore ({why}): restore it from a backup, or run `nupeer keys import` with your words")]
+    #[error(
+        "`{path}` is damaged or not a keystore ({why}): restore it from a backup, or run `nupeer keys import` with your words"
+    )]
     Damaged { path: PathBuf, why: String },
     #[error("`{path}` has format {version}, this program knows {VERSION}: update nupeer")]
     UnknownVersion { path: PathBuf, version: u32 },

@@ -37,9 +37,9 @@ impl Words {
         Mnemonic::parse_in_normalized(Language::English, &plain).map(Self).map_err(|error| match error {
             bip39::Error::BadWordCount(count) => WordsError::Count { count },
             bip39::Error::UnknownWord(i) => WordsError::Unknown { position: i.saturating_add(1) },
-            bip39::Error::BadEntropyBitCount(_) | bip39::Error::InvalidChecksum | bip39::Error::AmbiguousLanguages(_) => {
-                WordsError::Checksum
-            }
+            bip39::Error::BadEntropyBitCount(_)
+            | bip39::Error::InvalidChecksum
+            | bip39::Error::AmbiguousLanguages(_) => WordsError::Checksum,
         })
     }
 

@@ -68,7 +68,9 @@ fn a_silent_node_is_5_and_an_endless_wait_is_6() {
 #[test]
 fn help_and_completions_need_nothing() {
     let user = User::new("http://127.0.0.1:1");
-    for args in [vec!["--help"], vec!["deploy", "--help"], vec!["provider", "host", "--help"], vec!["completions", "bash"]] {
+    for args in
+        [vec!["--help"], vec!["deploy", "--help"], vec!["provider", "host", "--help"], vec!["completions", "bash"]]
+    {
         let output = user.run(&args);
         assert!(output.status.success() && output.stdout.len() > 200, "{args:?}");
     }

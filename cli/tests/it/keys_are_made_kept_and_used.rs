@@ -50,7 +50,11 @@ fn money_is_sent_by_id_and_by_readable_text() {
     user.json(&["send", &to.to_hex(), "0.5", "--sign-text", "--account", "2"]);
     let seen = node.seen.lock().unwrap();
     let actions: Vec<&Action> = seen.txs.iter().map(|tx| &tx.body.actions[0].action).collect();
-    let transfer = |asset: u16, amount| Action::Transfer { to, asset: nupeer_primitives::AssetId(asset), amount: Amount::new(amount) };
+    let transfer = |asset: u16, amount| Action::Transfer {
+        to,
+        asset: nupeer_primitives::AssetId(asset),
+        amount: Amount::new(amount),
+    };
     assert_eq!(actions, [&transfer(16, 1_250_000), &transfer(0, 500_000)]);
     assert!(matches!(seen.txs[0].witnesses[0], Witness::Key { .. }));
     assert!(matches!(seen.txs[1].witnesses[0], Witness::Cose { .. }));
@@ -65,8 +69,21 @@ fn a_session_key_is_granted() {
     let file = crate::text(&user.home.path().join("session.key"));
     let key = user.json(&["keys", "session-key", "create", &file])["key"].as_str().unwrap().to_string();
     assert_eq!(user.json(&["keys", "session-key", "show", &file])["key"], key.as_str());
-    user.json(&["keys", "session-key", "grant", &key, "--scopes", "orders,top-up", "--limit", "5:usd", "--slots", "100"]);
+    user.json(&[
+        "keys",
+        "session-key",
+        "grant",
+        &key,
+        "--scopes",
+        "orders,top-up",
+        "--limit",
+        "5:usd",
+        "--slots",
+        "100",
+    ]);
     let seen = node.seen.lock().unwrap();
-    let Action::GrantKey { scopes, limits, until, .. } = &seen.txs[0].body.actions[0].action else { panic!("no grant") };
+    let Action::GrantKey { scopes, limits, until, .. } = &seen.txs[0].body.actions[0].action else {
+        panic!("no grant")
+    };
     assert_eq!((*scopes, limits.len(), until.0), (5, 1, 151));
 }

@@ -63,7 +63,10 @@ impl User {
         assert!(!output.status.success(), "{args:?} succeeded");
         assert!(output.stdout.is_empty(), "{args:?} printed a result");
         let error = serde_json::from_slice(&output.stderr);
-        (output.status.code().unwrap(), error.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr))))
+        (
+            output.status.code().unwrap(),
+            error.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr))),
+        )
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {

@@ -39,14 +39,30 @@ pub struct ObligingNode {
 }
 
 fn genesis() -> Genesis {
-    let zone = |id, parent: Option<u16>, name: &str| Zone { id: ZoneId(id), parent: parent.map(ZoneId), name: name.into() };
+    let zone =
+        |id, parent: Option<u16>, name: &str| Zone { id: ZoneId(id), parent: parent.map(ZoneId), name: name.into() };
     Genesis {
-        name: "devnet".into(), hrp: AccountId::HRP_TEST.into(), system_start_ms: 1, seed: Hash([1; 32]),
+        name: "devnet".into(),
+        hrp: AccountId::HRP_TEST.into(),
+        system_start_ms: 1,
+        seed: Hash([1; 32]),
         constants: Constants {
-            slot_ms: 1_000, f: (1, 2), k: 10, epoch_slots: 600, freeze: 100, target: 200, kes_period: 600, kes_evolutions: 62,
+            slot_ms: 1_000,
+            f: (1, 2),
+            k: 10,
+            epoch_slots: 600,
+            freeze: 100,
+            target: 200,
+            kes_period: 600,
+            kes_evolutions: 62,
         },
-        parameters: vec![], assets: vec![], accounts: vec![], pools: vec![],
-        zones: vec![zone(1, None, "WORLD"), zone(2, Some(1), "EU")], instruments: vec![], pairs: vec![],
+        parameters: vec![],
+        assets: vec![],
+        accounts: vec![],
+        pools: vec![],
+        zones: vec![zone(1, None, "WORLD"), zone(2, Some(1), "EU")],
+        instruments: vec![],
+        pairs: vec![],
     }
 }
 
@@ -97,7 +113,12 @@ fn serve(stream: TcpStream, state: &Mutex<Seen>, seal_key: &str) {
 }
 
 fn answer(
-    method: &str, path: &str, headers: &BTreeMap<String, String>, body: Vec<u8>, seen: &mut Seen, seal_key: &str,
+    method: &str,
+    path: &str,
+    headers: &BTreeMap<String, String>,
+    body: Vec<u8>,
+    seen: &mut Seen,
+    seal_key: &str,
 ) -> Answer {
     let parts: Vec<&str> = path.trim_start_matches('/').split(['/', '?']).collect();
     match (method, parts.as_slice()) {
@@ -165,7 +186,12 @@ fn lease(id: &str, state: &str, order: u64, manifest_hash: &str) -> Value {
 }
 
 fn blob(
-    method: &str, kind: &str, address: &str, headers: &BTreeMap<String, String>, body: Vec<u8>, seen: &mut Seen,
+    method: &str,
+    kind: &str,
+    address: &str,
+    headers: &BTreeMap<String, String>,
+    body: Vec<u8>,
+    seen: &mut Seen,
 ) -> Answer {
     let name = format!("{kind}/{address}");
     match method {
@@ -223,7 +249,10 @@ fn tx(id: &str, seen: &Seen) -> Answer {
     let events: Vec<Value> = (100u64..).zip(known.body.actions.iter().map(|a| &a.action)).filter_map(placed).collect();
     let block = json!({ "height": 6, "slot": 60, "id": "11".repeat(32) });
     let outcome = seen.outcome.unwrap_or("ok");
-    (200, json!({
-        "id": id, "status": "included", "block": block, "outcome": outcome, "code": null, "fee": "3000", "events": events,
-    }))
+    (
+        200,
+        json!({
+            "id": id, "status": "included", "block": block, "outcome": outcome, "code": null, "fee": "3000", "events": events,
+        }),
+    )
 }

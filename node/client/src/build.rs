@@ -12,7 +12,12 @@ pub const VALIDITY_SLOTS: u64 = 300;
 pub const MAX_FEE: Amount = Amount::new(Amount::UNIT);
 
 /// A body by which `payer` alone does `actions`.
-pub fn body(status: &Status, account: &AccountInfo, payer: AccountId, actions: Vec<Action>) -> Result<TxBody, ClientError> {
+pub fn body(
+    status: &Status,
+    account: &AccountInfo,
+    payer: AccountId,
+    actions: Vec<Action>,
+) -> Result<TxBody, ClientError> {
     let from = status.tip.slot;
     Ok(TxBody {
         payer,

@@ -193,7 +193,10 @@ impl Bundle {
 
     /// Opens a sealed bundle and compares it with the hash on chain.
     pub fn open(
-        sealed: &[u8], key: &BundleKey, genesis: &GenesisHash, manifest_hash: &[u8; 32],
+        sealed: &[u8],
+        key: &BundleKey,
+        genesis: &GenesisHash,
+        manifest_hash: &[u8; 32],
     ) -> Result<Self, BundleError> {
         if sealed.len() > BUNDLE_BYTES_MAX {
             return Err(BundleError::TooLong { bytes: sealed.len() });
@@ -207,7 +210,10 @@ impl Bundle {
         bundle.check()?;
         let found = bundle.workload.hash();
         if found != *manifest_hash {
-            return Err(BundleError::ManifestMismatch { found: hex::encode(found), expected: hex::encode(manifest_hash) });
+            return Err(BundleError::ManifestMismatch {
+                found: hex::encode(found),
+                expected: hex::encode(manifest_hash),
+            });
         }
         Ok(bundle)
     }
@@ -264,7 +270,11 @@ impl Cbor for Bundle {
 
 /// Seals the key of the bundle at `address` to a host.
 pub fn wrap(
-    key: &BundleKey, address: &BundleAddress, lease: &LeaseId, seal_key: &[u8; 32], genesis: &GenesisHash,
+    key: &BundleKey,
+    address: &BundleAddress,
+    lease: &LeaseId,
+    seal_key: &[u8; 32],
+    genesis: &GenesisHash,
 ) -> Result<Bytes<WRAP_BYTES_MAX>, BundleError> {
     let mut secret = Zeroizing::new([0; 32]);
     fill(secret.as_mut())?;
@@ -272,7 +282,11 @@ pub fn wrap(
 }
 
 fn wrap_with(
-    ephemeral: StaticSecret, key: &BundleKey, address: &BundleAddress, lease: &LeaseId, seal_key: &[u8; 32],
+    ephemeral: StaticSecret,
+    key: &BundleKey,
+    address: &BundleAddress,
+    lease: &LeaseId,
+    seal_key: &[u8; 32],
     genesis: &GenesisHash,
 ) -> Result<Bytes<WRAP_BYTES_MAX>, BundleError> {
     let point = PublicKey::from(&ephemeral).to_bytes();
@@ -287,7 +301,10 @@ fn wrap_with(
 
 /// Opens a wrap with the host's seal key: the bundle's key, and where the bundle is found.
 pub fn unwrap(
-    wrap: &[u8], lease: &LeaseId, seal_key: &SealKey, genesis: &GenesisHash,
+    wrap: &[u8],
+    lease: &LeaseId,
+    seal_key: &SealKey,
+    genesis: &GenesisHash,
 ) -> Result<(BundleKey, BundleAddress), BundleError> {
     let address = BundleAddress::in_wrap(wrap)?;
     let (point, rest) = wrap.split_first_chunk::<POINT>().ok_or(BundleError::WrapLength { bytes: wrap.len() })?;
@@ -302,7 +319,12 @@ pub fn unwrap(
 
 /// `T(nup/wrap/1, lease_id ‖ X25519(ours, theirs) ‖ E ‖ R)`.
 fn wrap_key(
-    ours: &StaticSecret, point: &[u8; 32], seal_key: &[u8; 32], theirs: &[u8; 32], lease: &LeaseId, genesis: &GenesisHash,
+    ours: &StaticSecret,
+    point: &[u8; 32],
+    seal_key: &[u8; 32],
+    theirs: &[u8; 32],
+    lease: &LeaseId,
+    genesis: &GenesisHash,
 ) -> Result<Zeroizing<[u8; 32]>, BundleError> {
     let shared = ours.diffie_hellman(&PublicKey::from(*theirs));
     // A small-order point would make the key known to everybody.

@@ -193,7 +193,11 @@ impl Store {
 
     /// Stores a blob under a permit.
     pub async fn put(
-        &self, kind: &str, address: &str, content: Vec<u8>, permit: &UploadPermit,
+        &self,
+        kind: &str,
+        address: &str,
+        content: Vec<u8>,
+        permit: &UploadPermit,
     ) -> Result<(), ClientError> {
         let request = self
             .http
@@ -270,7 +274,11 @@ mod tests {
     #[test]
     fn a_capability_is_for_its_lease_scope_and_time() {
         let capability = Capability {
-            lease: LeaseId([1; 32]), scopes: 8, expiry: 50, nonce: [2; 16], key: VerificationKey([3; 32]),
+            lease: LeaseId([1; 32]),
+            scopes: 8,
+            expiry: 50,
+            nonce: [2; 16],
+            key: VerificationKey([3; 32]),
             signature: Signature([4; 64]),
         };
         assert_eq!(Capability::from_header(&capability.to_header()), Ok(capability));

@@ -48,7 +48,11 @@ impl Client {
         self.answer(self.http.get(format!("{}{path}", self.url)), what).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder, what: &str) -> Result<T, ClientError> {
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+        what: &str,
+    ) -> Result<T, ClientError> {
         let unreachable = |e: reqwest::Error| ClientError::Unreachable { url: self.url.clone(), why: chain_of(&e) };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();

@@ -10,9 +10,7 @@
 use nupeer_primitives::cbor::{Cbor, Reader, Writer};
 use nupeer_primitives::error::Malformed;
 use nupeer_primitives::hash::blake2b_256;
-use nupeer_primitives::market::{
-    Family, METER_EGRESS_BYTES, METER_REQUESTS, METER_WASM_FUEL,
-};
+use nupeer_primitives::market::{Family, METER_EGRESS_BYTES, METER_REQUESTS, METER_WASM_FUEL};
 use nupeer_primitives::{code_enum, record};
 use thiserror::Error;
 

@@ -98,8 +98,7 @@ impl Bodies {
 /// Ends connections whose bodies are overdue.
 pub(crate) fn expire(state: &mut State, out: &mut Vec<Effect>) {
     let now = state.now_ms();
-    let late: Vec<Peer> =
-        state.bodies.asks.values().filter(|ask| ask.overdue_ms <= now).map(|ask| ask.peer).collect();
+    let late: Vec<Peer> = state.bodies.asks.values().filter(|ask| ask.overdue_ms <= now).map(|ask| ask.peer).collect();
     for peer in late {
         drop_peer(state, peer, DropReason::NotDelivering, out);
     }
@@ -142,9 +141,11 @@ pub(crate) fn drive(state: &mut State, out: &mut Vec<Effect>) {
     }
     let mut wanted = Vec::new();
     for id in paths.iter().flatten() {
-        let missing = state.chain.as_ref().and_then(|chain| chain.tree.get(id)).is_some_and(|node| {
-            node.stage == Stage::Trusted && node.point.height <= limit
-        });
+        let missing = state
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.tree.get(id))
+            .is_some_and(|node| node.stage == Stage::Trusted && node.point.height <= limit);
         if missing && !wanted.contains(id) {
             wanted.push(*id);
         }
@@ -197,11 +198,11 @@ fn fetch(state: &mut State, wanted: &[BlockId], out: &mut Vec<Effect>) {
         let Some(peer) = choose(state, id, &batches, last) else { continue };
         last = Some(peer);
         batches.entry(peer).or_default().push(*id);
-        let fetch = state
-            .bodies
-            .fetches
-            .entry(*id)
-            .or_insert_with(|| Fetch { asked: Vec::new(), since_ms: now, tried: Vec::new() });
+        let fetch = state.bodies.fetches.entry(*id).or_insert_with(|| Fetch {
+            asked: Vec::new(),
+            since_ms: now,
+            tried: Vec::new(),
+        });
         fetch.asked.push(peer);
         fetch.since_ms = now;
         if !second {
@@ -235,12 +236,7 @@ fn wake_for_retry(state: &mut State, now: u64, out: &mut Vec<Effect>) {
 
 /// The peer to ask for `id`: the one asked for the block before it, else one that showed it to us, else one that claims
 /// its height; the least busy of them.
-fn choose(
-    state: &State,
-    id: &BlockId,
-    batches: &BTreeMap<Peer, Vec<BlockId>>,
-    last: Option<Peer>,
-) -> Option<Peer> {
+fn choose(state: &State, id: &BlockId, batches: &BTreeMap<Peer, Vec<BlockId>>, last: Option<Peer>) -> Option<Peer> {
     let node = state.chain.as_ref()?.tree.get(id)?;
     let fetch = state.bodies.fetches.get(id);
     let free = |peer: &Peer| {

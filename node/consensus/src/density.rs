@@ -28,7 +28,8 @@ pub enum Density {
 /// Compares two candidates.
 #[must_use]
 pub fn compare(tree: &Tree, a: Candidate, b: Candidate, k: u64, horizon: u64) -> Density {
-    let (Some(split), Some(head_a), Some(head_b)) = (tree.common(&a.head, &b.head), tree.get(&a.head), tree.get(&b.head))
+    let (Some(split), Some(head_a), Some(head_b)) =
+        (tree.common(&a.head, &b.head), tree.get(&a.head), tree.get(&b.head))
     else {
         return Density::Undecided;
     };

@@ -12,9 +12,7 @@ use core::fmt;
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use nupeer_primitives::genesis::Constants;
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{
-    GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey,
-};
+use nupeer_primitives::{GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 

@@ -11,6 +11,7 @@
 //! G6  An attempt older than a few slots is given up.
 //! ```
 
+use crate::bodies::NO_CARDANO;
 use crate::effect::{Effect, Metric, Record, SignReq};
 use crate::input::{BodyDigest, LeaderClaim};
 use crate::state::{Checking, Identity, Origin, State};
@@ -18,7 +19,6 @@ use crate::step::blocks::held;
 use crate::step::headers::admit;
 use crate::step::rules::{Admission, eta_and_stake, judge, version_above};
 use crate::sync::may_forge;
-use crate::bodies::NO_CARDANO;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -81,9 +81,10 @@ pub(crate) fn tick(state: &mut State, out: &mut Vec<Effect>) {
     let now = state.now.slot;
     let late = |attempt: &Attempt| attempt.slot.saturating_add(LATE_SLOTS_MAX) < now;
     if let Some(attempt) = state.forging.attempt.take_if(|attempt| late(attempt))
-        && !matches!(attempt.work, Work::Checking) {
-            out.push(Effect::Note(Metric::SlotMissed(attempt.slot)));
-        }
+        && !matches!(attempt.work, Work::Checking)
+    {
+        out.push(Effect::Note(Metric::SlotMissed(attempt.slot)));
+    }
     state.forging.asks.retain(|slot, _| *slot >= now);
     if !may_forge(state) {
         return;
@@ -147,14 +148,7 @@ fn build(state: &mut State, out: &mut Vec<Effect>) {
     start(state, slot, parent, claim, 1, out);
 }
 
-fn start(
-    state: &mut State,
-    slot: u64,
-    parent: BlockId,
-    claim: Box<LeaderClaim>,
-    builds: u8,
-    out: &mut Vec<Effect>,
-) {
+fn start(state: &mut State, slot: u64, parent: BlockId, claim: Box<LeaderClaim>, builds: u8, out: &mut Vec<Effect>) {
     out.push(Effect::Forge { slot, parent, vrf_out: Box::new(claim.vrf.0) });
     state.forging.attempt = Some(Attempt { slot, parent, claim, work: Work::Building { builds } });
 }

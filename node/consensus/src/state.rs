@@ -243,11 +243,7 @@ impl State {
         [
             (Queue::Tree, self.chain.as_ref().map_or(0, |chain| chain.tree.len()), crate::tree::NODES_MAX),
             (Queue::Waiting, waiting, WAITING_MAX),
-            (
-                Queue::Backlog,
-                backlog,
-                crate::sync::HEADERS_PER_REQUEST_MAX.saturating_mul(crate::peers::PEERS_MAX),
-            ),
+            (Queue::Backlog, backlog, crate::sync::HEADERS_PER_REQUEST_MAX.saturating_mul(crate::peers::PEERS_MAX)),
         ]
     }
 
@@ -275,8 +271,9 @@ impl State {
         }
         self.dead_order.push_back(id);
         if self.dead_order.len() > DEAD_MAX
-            && let Some(first) = self.dead_order.pop_front() {
-                self.dead.remove(&first);
-            }
+            && let Some(first) = self.dead_order.pop_front()
+        {
+            self.dead.remove(&first);
+        }
     }
 }

@@ -44,9 +44,10 @@ impl State {
 pub fn locator(chain: &Chain, best: Option<BlockId>) -> Vec<BlockId> {
     let mut ids = Vec::new();
     if let Some(node) = best.and_then(|id| chain.tree.get(&id))
-        && !chain.is_selected(node) {
-            ids.push(node.point.id);
-        }
+        && !chain.is_selected(node)
+    {
+        ids.push(node.point.id);
+    }
     let mut offset = 0usize;
     for id in chain.selected.iter().rev().enumerate().filter_map(|(n, id)| {
         let wanted = n == offset;
@@ -244,9 +245,7 @@ pub(crate) fn choose_mode(state: &mut State, out: &mut Vec<Effect>) {
 pub(crate) fn may_forge(state: &State) -> bool {
     match (state.mode, state.tip()) {
         (Mode::Following, Some(_)) => true,
-        (Mode::Syncing, Some(tip)) => {
-            state.peers.len() >= state.config.sync_peers && is_best(state, tip.height)
-        }
+        (Mode::Syncing, Some(tip)) => state.peers.len() >= state.config.sync_peers && is_best(state, tip.height),
         (Mode::Following | Mode::Syncing, None) => false,
     }
 }

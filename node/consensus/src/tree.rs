@@ -260,9 +260,12 @@ impl Tree {
     /// Moves a trusted node on to `Held` or `Running`.
     pub fn advance(&mut self, id: &BlockId, stage: Stage) {
         if let Some(node) = self.nodes.get_mut(id)
-            && node.stage >= Stage::Trusted && node.stage < stage && stage < Stage::Valid {
-                node.stage = stage;
-            }
+            && node.stage >= Stage::Trusted
+            && node.stage < stage
+            && stage < Stage::Valid
+        {
+            node.stage = stage;
+        }
     }
 
     /// Notes that a block was executed. Its parent must have been. Without a view (after a restart) its children are

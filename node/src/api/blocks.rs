@@ -1,10 +1,10 @@
 //! Genesis and blocks.
 
+use super::Api;
 use super::asked::{BlockWord, Part, block_at};
 use super::error::Problem;
 use super::event_json::events;
 use super::ports::{BlockAt, Chain, CommittedBlock, Place};
-use super::Api;
 use axum::Json;
 use axum::extract::State;
 use nupeer_client::api::{ApiError, BlockInfo, Point};

@@ -200,7 +200,11 @@ pub fn router(api: Api) -> Router {
 }
 
 /// Serves until `stop` resolves, then finishes what is being answered and ends the event streams.
-pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let stopping = api.stopping.clone();
     let stop = async move {
         stop.await;

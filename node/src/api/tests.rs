@@ -98,12 +98,14 @@ fn every_getter_of_the_client_is_described_with_its_query() {
     let description = serde_json::to_value(openapi()).unwrap();
     let paths = description["paths"].as_object().unwrap();
     let source = include_str!("../../client/src/http.rs");
-    let getters = source.lines().filter_map(|line| line.split_once("= \"/v1/")?.1.split_once('"').map(|(path, _)| path));
+    let getters =
+        source.lines().filter_map(|line| line.split_once("= \"/v1/")?.1.split_once('"').map(|(path, _)| path));
     let mut checked = 0;
     for getter in getters {
         let (path, query) = getter.split_once('?').unwrap_or((getter, ""));
         let path = shape(&format!("/v1/{path}"));
-        let (_, item) = paths.iter().find(|(known, _)| shape(known) == path).unwrap_or_else(|| panic!("{path} is missing"));
+        let (_, item) =
+            paths.iter().find(|(known, _)| shape(known) == path).unwrap_or_else(|| panic!("{path} is missing"));
         if let Some((name, _)) = query.split_once('=') {
             let parameters = item["get"]["parameters"].as_array().unwrap();
             assert!(parameters.iter().any(|p| p["name"] == name && p["in"] == "query"), "{path} takes no {name}");

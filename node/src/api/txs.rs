@@ -74,7 +74,9 @@ fn find(chain: &dyn Chain, id: TxId) -> Result<TxInfo, Problem> {
             fee: None,
             events: Vec::new(),
         }),
-        TxPlace::Included { height, index } => included(chain, id, height, index).and_then(|info| info.ok_or_else(unknown)),
+        TxPlace::Included { height, index } => {
+            included(chain, id, height, index).and_then(|info| info.ok_or_else(unknown))
+        }
     }
 }
 

@@ -200,7 +200,9 @@ impl KeyFiles for Folder {
 
 fn read<T: serde::de::DeserializeOwned>(files: &dyn KeyFiles, name: &str) -> Result<Option<T>> {
     let bytes = files.read(name)?.map(Zeroizing::new);
-    bytes.map(|bytes| serde_json::from_slice(&bytes).with_context(|| format!("{name} is not what was expected"))).transpose()
+    bytes
+        .map(|bytes| serde_json::from_slice(&bytes).with_context(|| format!("{name} is not what was expected")))
+        .transpose()
 }
 
 fn secret<const N: usize>(files: &dyn KeyFiles, kind: &str) -> Result<[u8; N]> {

@@ -67,7 +67,12 @@ impl Engine {
         Ok(Input::Executed(block, exec))
     }
 
-    fn switch(&mut self, rollback_to: BlockId, apply: Vec<BlockId>, out: &mut Vec<Outbound>) -> Result<(), ExecuteError> {
+    fn switch(
+        &mut self,
+        rollback_to: BlockId,
+        apply: Vec<BlockId>,
+        out: &mut Vec<Outbound>,
+    ) -> Result<(), ExecuteError> {
         let reverted = self.executor.switch(rollback_to, &apply)?;
         self.renew_mempool(&reverted, &apply, out);
         out.push(Outbound::Moved { reverted, applied: apply });
@@ -75,7 +80,12 @@ impl Engine {
     }
 
     /// Transactions of blocks that left wait again; those of blocks that came are gone.
-    fn renew_mempool(&mut self, reverted: &[crate::storage::StoredBlock], applied: &[BlockId], out: &mut Vec<Outbound>) {
+    fn renew_mempool(
+        &mut self,
+        reverted: &[crate::storage::StoredBlock],
+        applied: &[BlockId],
+        out: &mut Vec<Outbound>,
+    ) {
         for stored in reverted {
             let Ok(body) = BlockBody::decode(&stored.body, usize::MAX) else { continue };
             for tx in body.txs {
@@ -97,7 +107,8 @@ impl Engine {
         let identity = agent.identity();
         let (height, parent_slot) = self.executor.point_of(&parent)?;
         let counter = agent.opcert_counter();
-        let header = draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
+        let header =
+            draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
         let chain = self.executor.chain.clone();
         let ctx = BlockContext::of(&chain, &header, parent_slot);
         match self.executor.build(&ctx, &header, candidates.iter().map(Arc::as_ref)) {
@@ -173,6 +184,8 @@ fn rule_of(invalid: &InvalidBlock) -> BlockRule {
     match invalid {
         InvalidBlock::BadStateRoot { .. } => BlockRule::BadStateRoot,
         InvalidBlock::Malformed { error, .. } => BlockRule::Ledger(error.code()),
-        InvalidBlock::BodyMismatch { .. } | InvalidBlock::Rejected { .. } | InvalidBlock::Bug(_) => BlockRule::Ledger(u16::MAX),
+        InvalidBlock::BodyMismatch { .. } | InvalidBlock::Rejected { .. } | InvalidBlock::Bug(_) => {
+            BlockRule::Ledger(u16::MAX)
+        }
     }
 }

@@ -63,7 +63,15 @@ impl Executor {
     /// Over a committed chain. `first_nonce` is genesis' seed.
     #[must_use]
     pub fn new(chain: Chain, storage: Arc<Storage>, first_nonce: Hash, audit: bool) -> Self {
-        Self { chain, storage, bodies: Bodies::default(), headers: HashMap::new(), executed: HashMap::new(), first_nonce, audit }
+        Self {
+            chain,
+            storage,
+            bodies: Bodies::default(),
+            headers: HashMap::new(),
+            executed: HashMap::new(),
+            first_nonce,
+            audit,
+        }
     }
 
     /// Remembers a header that consensus trusts.
@@ -236,4 +244,3 @@ impl<T: State> StateRef for T {}
 pub fn digest_of(body: &BlockBody) -> (u32, Hash) {
     (u32::try_from(body.to_cbor().len()).unwrap_or(u32::MAX), body.hash())
 }
-

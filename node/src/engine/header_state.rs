@@ -33,9 +33,9 @@ pub fn ledger_view(state: &dyn View, chain: &Chain) -> Result<LedgerView, Bug> {
     let now = chain.constants.epoch(cursor.slot.0);
     for epoch in [now, now.saturating_add(1)] {
         let rows = query::leading_pools(state, Epoch(epoch))?;
-        let rows = rows.into_iter().map(|pool| {
-            (pool.id, PoolRow { weight: pool.weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed })
-        });
+        let rows = rows
+            .into_iter()
+            .map(|pool| (pool.id, PoolRow { weight: pool.weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed }));
         snapshots.insert(Epoch(epoch), Arc::new(Snapshot::new(rows)));
     }
     Ok(LedgerView {

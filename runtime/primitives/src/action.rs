@@ -6,9 +6,7 @@
 use crate::cbor::{Bytes, Reader, Writer};
 use crate::error::Malformed;
 use crate::ids::{AccountId, Amount, AssetId, HostId, LeaseId, OrderId, Signature, Slot, VerificationKey, ZoneId};
-use crate::market::{
-    Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod,
-};
+use crate::market::{Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod};
 use crate::receipt::SignedReceipt;
 use alloc::vec::Vec;
 

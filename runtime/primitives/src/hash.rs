@@ -1,7 +1,10 @@
 //! blake2b digests and the domain-tagged hash `T(tag, x)` (consensus.md §1).
 
 use alloc::string::String;
-use blake2::{Blake2b, Digest, digest::consts::{U28, U32}};
+use blake2::{
+    Blake2b, Digest,
+    digest::consts::{U28, U32},
+};
 use core::fmt;
 
 /// A blake2b-256 digest.
@@ -108,9 +111,24 @@ pub enum Tag {
 impl Tag {
     /// Every tag, for the prefix test.
     pub const ALL: [Self; 18] = [
-        Self::Header, Self::Opcert, Self::Vote, Self::Anchor, Self::Handover, Self::Fast, Self::Gov, Self::Poolreg,
-        Self::Tx, Self::Nonce, Self::Batch, Self::Lease, Self::Receipt, Self::Wrap, Self::Rfq, Self::Delivery,
-        Self::Edge, Self::Query,
+        Self::Header,
+        Self::Opcert,
+        Self::Vote,
+        Self::Anchor,
+        Self::Handover,
+        Self::Fast,
+        Self::Gov,
+        Self::Poolreg,
+        Self::Tx,
+        Self::Nonce,
+        Self::Batch,
+        Self::Lease,
+        Self::Receipt,
+        Self::Wrap,
+        Self::Rfq,
+        Self::Delivery,
+        Self::Edge,
+        Self::Query,
     ];
 
     /// The bytes that enter the hash.

@@ -3,14 +3,13 @@
 use crate::hash::blake2b_256_of;
 use crate::ids::{Signature, VerificationKey};
 use alloc::vec::Vec;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use ed25519_zebra::{Signature as ZebraSignature, VerificationKey as ZebraKey, VerificationKeyBytes, batch};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// True iff `signature` is `key`'s over `message` by the ZIP-215 rule.
 #[must_use]
 pub fn verify(key: &VerificationKey, message: &[u8], signature: &Signature) -> bool {
-    ZebraKey::try_from(key.0)
-        .is_ok_and(|key| key.verify(&ZebraSignature::from(signature.0), message).is_ok())
+    ZebraKey::try_from(key.0).is_ok_and(|key| key.verify(&ZebraSignature::from(signature.0), message).is_ok())
 }
 
 /// One signature to judge.

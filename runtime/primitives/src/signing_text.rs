@@ -164,7 +164,11 @@ const fn wipe_method(method: WipeMethod) -> &'static str {
 fn bid_summary(bid: &Bid) -> String {
     let mut text = format!(
         "bid for {} lots of instrument {} at most tick {}, deposit {} of its quote asset, manifest {}, {}",
-        bid.lots, bid.instrument, bid.tick, bid.deposit, hex::encode(bid.manifest_hash),
+        bid.lots,
+        bid.instrument,
+        bid.tick,
+        bid.deposit,
+        hex::encode(bid.manifest_hash),
         stays(bid.life, bid.expires_in_ms)
     );
     let filters = &bid.filters;
@@ -206,7 +210,11 @@ fn top_up_rule_summary(lease: &LeaseId, rule: Option<&TopUpRule>, c: &TextContex
     };
     format!(
         "top up lease {lease} from {} by {} of its quote asset when below {} ms, at most {} in {} ms",
-        rule.from.to_bech32(c.hrp), rule.amount, rule.below_ms, rule.cap, rule.period_ms
+        rule.from.to_bech32(c.hrp),
+        rule.amount,
+        rule.below_ms,
+        rule.cap,
+        rule.period_ms
     )
 }
 
@@ -218,7 +226,10 @@ fn receipt_summary(item: &SignedReceipt) -> String {
 fn delegate_summary(delegate: &Delegate) -> String {
     format!(
         "key {} for {} up to {} of its quote asset until {} ms",
-        delegate.key, delegate_scopes(delegate.scopes), delegate.spend_cap, delegate.expiry_ms
+        delegate.key,
+        delegate_scopes(delegate.scopes),
+        delegate.spend_cap,
+        delegate.expiry_ms
     )
 }
 
@@ -239,16 +250,22 @@ fn families(lots: &[(Family, u32)]) -> String {
 
 fn grant_scopes(scopes: u32) -> String {
     use grant_scope::{ALL, NAMES, ORDERS, RECEIPTS, TOP_UP, VOTES};
-    let names =
-        [(ORDERS, "orders"), (RECEIPTS, "receipts"), (TOP_UP, "top-up"), (VOTES, "votes"), (NAMES, "names")];
+    let names = [(ORDERS, "orders"), (RECEIPTS, "receipts"), (TOP_UP, "top-up"), (VOTES, "votes"), (NAMES, "names")];
     bits(scopes, &names, ALL)
 }
 
 fn delegate_scopes(scopes: u32) -> String {
     use delegate_scope::{ALL, CHALLENGE, EXEC, LOGS, RESTART, SIGN, SNAPSHOT, TOPUP, UPDATE, WRAP};
     let names = [
-        (SIGN, "sign"), (TOPUP, "topup"), (WRAP, "wrap"), (LOGS, "logs"), (EXEC, "exec"), (RESTART, "restart"),
-        (UPDATE, "update"), (SNAPSHOT, "snapshot"), (CHALLENGE, "challenge"),
+        (SIGN, "sign"),
+        (TOPUP, "topup"),
+        (WRAP, "wrap"),
+        (LOGS, "logs"),
+        (EXEC, "exec"),
+        (RESTART, "restart"),
+        (UPDATE, "update"),
+        (SNAPSHOT, "snapshot"),
+        (CHALLENGE, "challenge"),
     ];
     bits(scopes, &names, ALL)
 }

@@ -176,7 +176,9 @@ impl Cbor for Witness {
         let len = r.array_max(4)?;
         match (r.uint()?, len) {
             (0, 3) => Ok(Self::Key { key: r.get()?, signature: r.get()? }),
-            (1, 3) => Ok(Self::Cose { sign1: r.bytes(COSE_BYTES_MAX)?.to_vec(), key: r.bytes(COSE_BYTES_MAX)?.to_vec() }),
+            (1, 3) => {
+                Ok(Self::Cose { sign1: r.bytes(COSE_BYTES_MAX)?.to_vec(), key: r.bytes(COSE_BYTES_MAX)?.to_vec() })
+            }
             (2, 2) => Ok(Self::Script { script: r.bytes(SCRIPT_BYTES_MAX)?.to_vec() }),
             (3, 4) => Ok(Self::Session { owner: r.get()?, key: r.get()?, signature: r.get()? }),
             _ => Err(Malformed::Shape { at }),

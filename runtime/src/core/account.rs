@@ -49,7 +49,11 @@ impl Account {
     pub fn check(&self, seq: u64) -> Result<(), Rejected> {
         match seq.checked_sub(self.base) {
             Some(offset) if offset < WINDOW => {
-                if self.map >> offset & 1 == 0 { Ok(()) } else { Err(Rejected::SequenceUsed { seq }) }
+                if self.map >> offset & 1 == 0 {
+                    Ok(())
+                } else {
+                    Err(Rejected::SequenceUsed { seq })
+                }
             }
             Some(_) => Err(Rejected::SequenceTooHigh { seq, permitted: self.base.saturating_add(WINDOW - 1) }),
             None => Err(Rejected::SequenceUsed { seq }),

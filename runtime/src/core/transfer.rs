@@ -10,7 +10,13 @@ use nupeer_primitives::{AccountId, Amount, AssetId};
 use nupeer_tokens::bank;
 
 /// Moves value between accounts.
-pub fn transfer(work: &mut Work<'_>, actor: &Actor, to: &AccountId, asset: AssetId, amount: Amount) -> Result<(), Abort> {
+pub fn transfer(
+    work: &mut Work<'_>,
+    actor: &Actor,
+    to: &AccountId,
+    asset: AssetId,
+    amount: Amount,
+) -> Result<(), Abort> {
     if system::is_system(to) {
         return Err(CoreError::SystemAccount.into());
     }

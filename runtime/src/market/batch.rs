@@ -1,8 +1,8 @@
 //! The batch of an instrument in the prologue (market.md §4): load the book, clear it, turn fills into leases.
 
 use super::auction::{Order, divisible, packed};
-use super::book::{self, BOOK_MAX};
 use super::bond;
+use super::book::{self, BOOK_MAX};
 use super::edges;
 use super::hold::InHand;
 use super::lease::{Event as LeaseEvent, Takeover};
@@ -264,12 +264,15 @@ pub fn scale(terms: &mut Terms, listed: &Instrument, lots: u64) {
 
 /// Bond factor of a grade.
 pub fn mult_bps(work: &Work<'_>, grade: Grade) -> Result<u64, Bug> {
-    params::get(work, match grade {
-        Grade::A => "market.mult_a_bps",
-        Grade::B => "market.mult_b_bps",
-        Grade::C => "market.mult_c_bps",
-        Grade::D => "market.mult_d_bps",
-    })
+    params::get(
+        work,
+        match grade {
+            Grade::A => "market.mult_a_bps",
+            Grade::B => "market.mult_b_bps",
+            Grade::C => "market.mult_c_bps",
+            Grade::D => "market.mult_d_bps",
+        },
+    )
 }
 
 /// Counts the trades for the index and the phase.

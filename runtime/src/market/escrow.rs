@@ -108,11 +108,7 @@ impl Terms {
     /// Fee and surcharge on top of a pay.
     #[must_use]
     pub fn due(&self, x: Pay) -> Due {
-        Due {
-            pay: x.pay,
-            sur: mul_div_floor(x.compute, self.sur_bps, B),
-            fee: mul_div_floor(x.pay, self.fee_bps, B),
-        }
+        Due { pay: x.pay, sur: mul_div_floor(x.compute, self.sur_bps, B), fee: mul_div_floor(x.pay, self.fee_bps, B) }
     }
 
     /// `gross(x, c)`.

@@ -3,8 +3,8 @@
 //! The pure machine returns effects; here they become balances, bonds, lots, books, timers and events. Nothing else
 //! writes a lease.
 
-use super::book;
 use super::bond::{self, Forfeit};
+use super::book;
 use super::error::MarketError;
 use super::lease::{Effect, Event as LeaseEvent, Lease, LeaseState};
 use super::state::{AskEntry, BidEntry, Book, Deal, Host, Order, Provider, RuleState, TimerKind, instrument, key};
@@ -300,7 +300,8 @@ impl InHand {
         work.remove(key::delegates(&self.id));
         work.remove(key::rule(&self.id));
         work.remove(key::edges(&self.id));
-        let wraps = work.scan::<Bytes<{ nupeer_primitives::action::WRAP_BYTES_MAX }>>(&key::wraps(&self.id), &[], 64)?;
+        let wraps =
+            work.scan::<Bytes<{ nupeer_primitives::action::WRAP_BYTES_MAX }>>(&key::wraps(&self.id), &[], 64)?;
         for (at, _) in wraps {
             let host = at.get(33..37).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_be_bytes);
             work.remove(key::wrap(&self.id, HostId(host.ok_or(Bug::Corrupt { prefix: 0x31 })?)));

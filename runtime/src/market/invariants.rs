@@ -74,7 +74,8 @@ pub fn check(work: &Work<'_>) -> Result<(), Bug> {
     for (at, bid) in work.scan::<BidEntry>(&Key::new(0x2B), &[], usize::MAX)? {
         let lease: Lease = work.expect(&key::lease(&bid.lease), "lease of a bid")?;
         if lease.state != super::lease::LeaseState::Queued {
-            let what = format!("bid {:?} of lease {} in state {:?} is in the book", at.get(5..), bid.lease, lease.state);
+            let what =
+                format!("bid {:?} of lease {} in state {:?} is in the book", at.get(5..), bid.lease, lease.state);
             return Err(Bug::Invariant { what });
         }
     }
@@ -120,9 +121,9 @@ impl Uses {
                 return Err(Bug::Invariant { what });
             }
         }
-        if let Some((owner, sum)) = self.bonds.iter().find(|(owner, sum)| {
-            **sum > 0 && !work.has(&key::bond(&owner.0, owner.1))
-        }) {
+        if let Some((owner, sum)) =
+            self.bonds.iter().find(|(owner, sum)| **sum > 0 && !work.has(&key::bond(&owner.0, owner.1)))
+        {
             return Err(Bug::Invariant { what: format!("no bond of {} in asset {} for {sum}", owner.0, owner.1) });
         }
         for (at, host) in work.scan::<Host>(&Key::new(0x28), &[], usize::MAX)? {

@@ -20,9 +20,9 @@ mod effect;
 mod event;
 mod money;
 mod record;
-mod timers;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use effect::Effect;
 pub use event::{Event, Takeover};

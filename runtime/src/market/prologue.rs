@@ -60,8 +60,12 @@ fn tick(work: &mut Work<'_>, ctx: &BlockContext) -> Result<Clock, Bug> {
 
 fn fire_timers(work: &mut Work<'_>, now_ms: u64) -> Result<(), Abort> {
     let limit = usize::try_from(params::get(work, "market.timers")?).unwrap_or(usize::MAX);
-    let due: Vec<Vec<u8>> =
-        work.scan::<u8>(&key::queue(), &[], limit)?.into_iter().map(|(at, _)| at).take_while(|at| due_ms(at) <= now_ms).collect();
+    let due: Vec<Vec<u8>> = work
+        .scan::<u8>(&key::queue(), &[], limit)?
+        .into_iter()
+        .map(|(at, _)| at)
+        .take_while(|at| due_ms(at) <= now_ms)
+        .collect();
     let corrupt = || Bug::Corrupt { prefix: 0x70 };
     for at in due {
         // An earlier timer of this block may have moved a later one.

@@ -164,8 +164,7 @@ fn check_standing(against: &Against<'_>, receipt: &MeterReceipt, signers: Signer
 /// Anchor and reading time.
 fn check_time(against: &Against<'_>, receipt: &MeterReceipt) -> Result<(), MarketError> {
     let windows = &against.terms.windows;
-    let anchor_ms =
-        against.anchor_ms.ok_or(MarketError::AnchorUnknown { height: receipt.anchor_height.0 })?;
+    let anchor_ms = against.anchor_ms.ok_or(MarketError::AnchorUnknown { height: receipt.anchor_height.0 })?;
     let age_ms = against.now_ms.saturating_sub(anchor_ms);
     if age_ms > windows.anchor_age_ms {
         return Err(MarketError::AnchorTooOld { age_ms, permitted_ms: windows.anchor_age_ms });
@@ -237,7 +236,9 @@ fn check_claim(against: &Against<'_>, signers: Signers) -> Result<Verdict, Marke
     };
     match against.pending {
         // What tenant and edge posted is void once the provider claims for itself.
-        Some(Claim { kind: ClaimKind::TenantEdge, .. }) if verdict == ClaimKind::Provider => Ok(Verdict::Waits(verdict)),
+        Some(Claim { kind: ClaimKind::TenantEdge, .. }) if verdict == ClaimKind::Provider => {
+            Ok(Verdict::Waits(verdict))
+        }
         Some(claim) => Err(MarketError::ClaimAlreadyPending { until_ms: claim.due_ms }),
         None => Ok(Verdict::Waits(verdict)),
     }

@@ -23,8 +23,8 @@ use nupeer_primitives::genesis::Zone;
 use nupeer_primitives::market::{Bid, Family, Grade, HostState, Instrument, Pair, Side, TopUpRule};
 use nupeer_primitives::state::{Bug, Key, Work};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, Hash, HostId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId, cbor::Cbor, code_enum,
-    record,
+    AccountId, Amount, AssetId, Hash, HostId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId, cbor::Cbor,
+    code_enum, record,
 };
 
 record! {

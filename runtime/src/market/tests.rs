@@ -4,8 +4,8 @@
 mod lives;
 mod random;
 
-use super::state::{self, Deal, key};
 use super::lease::{Lease, LeaseState};
+use super::state::{self, Deal, key};
 use crate::context::{Actor, BlockContext, Session};
 use crate::params::{self, PARAMETERS};
 use crate::preset::{Founders, Preset, USD};
@@ -14,9 +14,7 @@ use ed25519_zebra::SigningKey;
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::genesis::Genesis;
-use nupeer_primitives::market::{
-    Ask, Bid, BidTerms, Family, Filters, Grade, OrderLife, Spread, Standby, WipeMethod,
-};
+use nupeer_primitives::market::{Ask, Bid, BidTerms, Family, Filters, Grade, OrderLife, Spread, Standby, WipeMethod};
 use nupeer_primitives::receipt::{MeterReceipt, Role, SignedReceipt};
 use nupeer_primitives::state::{Abort, MemoryState, Work, apply_diff};
 use nupeer_primitives::{

@@ -11,8 +11,8 @@ use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::tx::{ActorAction, TxBody};
 use nupeer_primitives::{
-    AccountId, Action, Amount, AssetId, Block, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert,
-    Signature, Slot, Transaction, VerificationKey, Witness,
+    AccountId, Action, Amount, AssetId, Block, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef,
+    OpCert, Signature, Slot, Transaction, VerificationKey, Witness,
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::first_state::{first_state, pool_proof_digest};
@@ -112,13 +112,20 @@ impl World {
         let Built { body, applied, .. } = build_block(&self.chain, &snapshot, &snapshot, &ctx, txs.iter(), &NONCE)?;
         drop(snapshot);
         anyhow::ensure!(body.txs.len() == txs.len(), "a block took {} of {} transactions", body.txs.len(), txs.len());
-        let failed = applied.record.receipts.iter().find(|receipt| receipt.outcome != nupeer_primitives::event::TxOutcome::Ok);
+        let failed =
+            applied.record.receipts.iter().find(|receipt| receipt.outcome != nupeer_primitives::event::TxOutcome::Ok);
         anyhow::ensure!(failed.is_none(), "a transaction of the bench failed: {failed:?}");
         let (size, hash) = (u32::try_from(body.to_cbor().len())?, body.hash());
         let header = HeaderBody { body_size: size, body_hash: hash, state_root: applied.root, ..draft };
         let block = Block { header: Header { body: header, kes_signature: [0; 448] }, body };
         let id = block.header.id(&self.chain.genesis);
-        storage.commit(&Commit { id, block: &block, diff: &applied.diff, tree: &applied.tree, record: &applied.record })?;
+        storage.commit(&Commit {
+            id,
+            block: &block,
+            diff: &applied.diff,
+            tree: &applied.tree,
+            record: &applied.record,
+        })?;
         Ok(block)
     }
 
@@ -130,7 +137,13 @@ impl World {
         let applied = apply_block(&self.chain, &snapshot, &snapshot, &block, &NONCE)?;
         drop(snapshot);
         let id = block.header.id(&self.chain.genesis);
-        storage.commit(&Commit { id, block: &block, diff: &applied.diff, tree: &applied.tree, record: &applied.record })?;
+        storage.commit(&Commit {
+            id,
+            block: &block,
+            diff: &applied.diff,
+            tree: &applied.tree,
+            record: &applied.record,
+        })?;
         Ok(())
     }
 }

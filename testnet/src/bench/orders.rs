@@ -99,9 +99,8 @@ fn packed_auction() -> Result<Row> {
     let books: Vec<(Vec<packed::Bid>, Vec<packed::Ask>)> =
         (0..INSTRUMENTS).map(|n| (ids(n, 0).map(bid).collect(), ids(n, 1).map(ask).collect())).collect();
     let rules = packed::Rules { seed: &SEED, band: BAND, candidates: 9 };
-    let (traded, time) = timed(|| {
-        Ok(books.iter().filter(|(bids, asks)| packed::clear(&rules, bids, asks).is_some()).count())
-    })?;
+    let (traded, time) =
+        timed(|| Ok(books.iter().filter(|(bids, asks)| packed::clear(&rules, bids, asks).is_some()).count()))?;
     ensure!(traded > 0, "no book of the bench crossed");
     Ok(Row::new("auction, packed, 9 candidate prices", ns_per_order(1, time), "ns/order").goal(Goal::AtMost(150.0)))
 }

@@ -1,7 +1,7 @@
 //! A node process: how long until its API answers, and the memory that it holds when nothing happens.
 
-use super::report::{Goal, Row};
 use super::Limit;
+use super::report::{Goal, Row};
 use crate::up::network::{Network, write_chain, write_node_config};
 use crate::up::process::Process;
 use anyhow::{Context, Result, bail};
@@ -56,7 +56,8 @@ fn watch(node: &mut Process, port: u16, started: Instant) -> Result<Vec<Row>> {
 fn resident_mb(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/status");
     let text = std::fs::read_to_string(Path::new(&path)).with_context(|| path.clone())?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).with_context(|| format!("no VmRSS in {path}"))?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("VmRSS:")).with_context(|| format!("no VmRSS in {path}"))?;
     let kib: u32 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(f64::from(kib) * 1_024.0 / 1e6)
 }

@@ -31,7 +31,10 @@ impl Promises {
         if let Some(point) = final_point(state) {
             let known = *self.final_blocks.entry(point.height).or_insert(point.id);
             if known != point.id {
-                self.broken(format!("node {node}: final block {} at height {} where another node has {known}", point.id, point.height));
+                self.broken(format!(
+                    "node {node}: final block {} at height {} where another node has {known}",
+                    point.id, point.height
+                ));
             }
             let before = self.final_height.insert(node, point.height).unwrap_or_default();
             if point.height < before {

@@ -2,7 +2,7 @@
 
 use nupeer_node::storage::{Columns, MemoryColumns, Reader, StorageError, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 const NONE: u8 = 0;
 const BEFORE: u8 = 1;

@@ -10,9 +10,9 @@ use nupeer_node::engine::agent::{Agent, KeyFiles};
 use nupeer_node::engine::executor::{ExecuteError, Executor};
 use nupeer_node::engine::{Engine, Outbound};
 use nupeer_node::storage::{Origin, Storage};
+use nupeer_primitives::BlockId;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
-use nupeer_primitives::BlockId;
 use nupeer_runtime::validity::Chain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,9 +96,10 @@ impl Node {
         let origin = Origin { id, k: shared.chain.constants.k, state: &shared.first };
         let storage = Arc::new(Storage::open(Box::new(self.disk.clone()), &origin)?);
         let executor = Executor::new(shared.chain.clone(), storage, shared.genesis.seed, true);
-        let agent = self.seed.is_some().then(|| {
-            Agent::open(Box::new(self.files.clone()), shared.chain.genesis, shared.chain.constants)
-        });
+        let agent = self
+            .seed
+            .is_some()
+            .then(|| Agent::open(Box::new(self.files.clone()), shared.chain.genesis, shared.chain.constants));
         let agent = agent.transpose().map_err(|_| ExecuteError::StateUnknown(id))?;
         let state = State::new(Config {
             rules: Rules::new(shared.chain.genesis, shared.chain.constants),

@@ -31,8 +31,19 @@ pub struct Report {
 impl Report {
     /// Fault kinds that a run of seeds must all have seen.
     pub const FAULTS: [&'static str; 13] = [
-        "lost", "delayed", "reordered", "duplicated", "partitions", "partitioned", "crash_before_write",
-        "crash_after_write", "disk_full", "clock_skewed", "equivocated", "withheld", "junk",
+        "lost",
+        "delayed",
+        "reordered",
+        "duplicated",
+        "partitions",
+        "partitioned",
+        "crash_before_write",
+        "crash_after_write",
+        "disk_full",
+        "clock_skewed",
+        "equivocated",
+        "withheld",
+        "junk",
     ];
 
     /// Adds the counters of another run.

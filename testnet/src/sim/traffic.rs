@@ -52,7 +52,11 @@ impl Users {
             cosigners: Vec::new(),
             actions: vec![ActorAction {
                 actor: 0,
-                action: Action::Transfer { to, asset: AssetId::ADA, amount: Amount::new(ada.saturating_mul(Amount::UNIT)) },
+                action: Action::Transfer {
+                    to,
+                    asset: AssetId::ADA,
+                    amount: Amount::new(ada.saturating_mul(Amount::UNIT)),
+                },
             }],
             memo: None::<Bytes<64>>,
         };

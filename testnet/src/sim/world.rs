@@ -397,7 +397,10 @@ impl World {
             }
             Some(Role::Withholder) => {
                 let slots = self.chance.below(6).saturating_add(2);
-                self.schedule(self.now_ms.saturating_add(slots.saturating_mul(self.slot_ms())), Event::Release { node, bytes });
+                self.schedule(
+                    self.now_ms.saturating_add(slots.saturating_mul(self.slot_ms())),
+                    Event::Release { node, bytes },
+                );
             }
             None => {}
         }
@@ -487,7 +490,10 @@ impl World {
             if let (true, Packet::Header(bytes)) = (self.chance.chance(20), &packet) {
                 self.count("duplicated");
                 let again = Packet::Header(bytes.clone());
-                self.schedule(self.now_ms.saturating_add(delay).saturating_add(20), Event::Deliver { from, to, packet: again });
+                self.schedule(
+                    self.now_ms.saturating_add(delay).saturating_add(20),
+                    Event::Deliver { from, to, packet: again },
+                );
             }
         }
         self.schedule(self.now_ms.saturating_add(delay), Event::Deliver { from, to, packet });

@@ -75,7 +75,12 @@ impl Life {
         let started = Instant::now();
         if let Some(lease) = open {
             self.lease = lease["id"].as_str().unwrap_or_default().into();
-            self.saw(net, "resume", &format!("lease {} of an earlier run is active", short(&self.lease)), json!({ "lease": self.lease }));
+            self.saw(
+                net,
+                "resume",
+                &format!("lease {} of an earlier run is active", short(&self.lease)),
+                json!({ "lease": self.lease }),
+            );
         } else {
             self.saw(net, "deploy", &format!("nupeer deploy {}", self.manifest.display()), Value::Null);
             let manifest = self.manifest.display().to_string();
@@ -85,14 +90,22 @@ impl Life {
             let info = self.info(net)?;
             let text = format!(
                 "order {} matched host {} of {} at {} micro-usd per lot-hour; lease {} is {}",
-                info["order"], info["host"], short(info["provider"].as_str().unwrap_or("?")),
-                info["price"].as_str().unwrap_or("?"), short(&self.lease), info["state"].as_str().unwrap_or("?"),
+                info["order"],
+                info["host"],
+                short(info["provider"].as_str().unwrap_or("?")),
+                info["price"].as_str().unwrap_or("?"),
+                short(&self.lease),
+                info["state"].as_str().unwrap_or("?"),
             );
             self.saw(net, "matched", &text, info);
         }
         let page = self.wait_for_page(net, Duration::from_secs(90))?;
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let text = format!("http {} with Host: {APP_HOST} answers {page} bytes, {:.1} s after the order", net.network.gateway_url(), started.elapsed().as_secs_f64());
+        let text = format!(
+            "http {} with Host: {APP_HOST} answers {page} bytes, {:.1} s after the order",
+            net.network.gateway_url(),
+            started.elapsed().as_secs_f64()
+        );
         self.saw(net, "answers", &text, json!({ "bytes": page, "deploy_to_first_answer_ms": ms }));
         Ok(())
     }

@@ -25,7 +25,11 @@ impl Process {
     /// Starts `program` with its output in `log`. Its standard input is a pipe that we hold: a program that watches it
     /// ends when we do, however we end.
     pub fn start(name: &str, program: &Path, arguments: &[String], log: &Path) -> Result<Self> {
-        let out = File::options().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))?;
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("opening {}", log.display()))?;
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())

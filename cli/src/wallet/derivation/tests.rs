@@ -67,8 +67,14 @@ fn both_witnesses_are_accepted_by_the_chain() {
     let account = Account::derive(&[7; 32], 3);
     let action = Action::Transfer { to: AccountId([1; 28]), asset: AssetId::ADA, amount: Amount::new(5) };
     let body = TxBody {
-        payer: account.id(), seq: 0, from: Slot(0), until: Slot(9), max_fee: Amount::new(1), cosigners: vec![],
-        actions: vec![ActorAction { actor: 0, action }], memo: None,
+        payer: account.id(),
+        seq: 0,
+        from: Slot(0),
+        until: Slot(9),
+        max_fee: Amount::new(1),
+        cosigners: vec![],
+        actions: vec![ActorAction { actor: 0, action }],
+        memo: None,
     };
     let (genesis, tickers) = (GenesisHash(Hash([3; 32])), BTreeMap::new());
     let context = TextContext { network: "devnet", genesis, hrp: "nup_test", tickers: &tickers };

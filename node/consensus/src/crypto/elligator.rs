@@ -11,13 +11,8 @@ struct Element([u64; 5]);
 
 const LIMB: u128 = (1 << 51) - 1;
 /// 16p, limb by limb: added before a subtraction so that no limb goes below zero.
-const SIXTEEN_P: [u64; 5] = [
-    16 * ((1 << 51) - 19),
-    16 * ((1 << 51) - 1),
-    16 * ((1 << 51) - 1),
-    16 * ((1 << 51) - 1),
-    16 * ((1 << 51) - 1),
-];
+const SIXTEEN_P: [u64; 5] =
+    [16 * ((1 << 51) - 19), 16 * ((1 << 51) - 1), 16 * ((1 << 51) - 1), 16 * ((1 << 51) - 1), 16 * ((1 << 51) - 1)];
 
 const fn low_limb(x: u128) -> u64 {
     // Lossless: masked to 51 bits.

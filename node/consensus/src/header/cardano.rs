@@ -29,12 +29,7 @@ impl CardanoClock {
 }
 
 /// `nonce` is the parent's state moved into the header's epoch.
-pub(super) fn reference(
-    body: &HeaderBody,
-    parent: &Parent,
-    nonce: &Nonce,
-    rules: &Rules,
-) -> Result<(), HeaderError> {
+pub(super) fn reference(body: &HeaderBody, parent: &Parent, nonce: &Nonce, rules: &Rules) -> Result<(), HeaderError> {
     let (mc, old) = (body.mc, parent.mc);
     let other_at_same_height = mc.height == old.height && mc != old;
     // Without a follower nobody can check a reference: one that moved would leave honest leaders behind it for ever.

@@ -21,10 +21,7 @@ impl Messages {
     /// On this chain: the certificate's digest, and the block id.
     #[must_use]
     pub fn of(header: &Header, genesis: &GenesisHash) -> Self {
-        Self {
-            opcert: header.body.opcert.digest(genesis).0.to_vec(),
-            header: header.id(genesis).0.to_vec(),
-        }
+        Self { opcert: header.body.opcert.digest(genesis).0.to_vec(), header: header.id(genesis).0.to_vec() }
     }
 }
 

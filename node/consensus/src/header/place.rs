@@ -39,13 +39,7 @@ pub struct Fork {
 }
 
 /// Rules 4-7.
-pub fn place(
-    rules: &Rules,
-    header: &Header,
-    parent: &Parent,
-    clock: &Clock,
-    fork: &Fork,
-) -> Result<(), HeaderError> {
+pub fn place(rules: &Rules, header: &Header, parent: &Parent, clock: &Clock, fork: &Fork) -> Result<(), HeaderError> {
     let body = &header.body;
     if body.parent != parent.id {
         return Err(HeaderError::UnknownParent { parent: body.parent });

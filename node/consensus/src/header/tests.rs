@@ -10,7 +10,14 @@ use proptest::prelude::*;
 use std::vec::Vec;
 
 const CONSTANTS: Constants = Constants {
-    slot_ms: 1_000, f: (1, 1), k: 12, epoch_slots: 120, freeze: 24, target: 48, kes_period: 100, kes_evolutions: 5,
+    slot_ms: 1_000,
+    f: (1, 1),
+    k: 12,
+    epoch_slots: 120,
+    freeze: 24,
+    target: 48,
+    kes_period: 100,
+    kes_evolutions: 5,
 };
 const GENESIS: GenesisHash = GenesisHash(Hash([5; 32]));
 const MC: McRef = McRef { hash: Hash([1; 32]), slot: 70, height: 7 };
@@ -44,9 +51,19 @@ fn world() -> World {
     let rules = Rules::new(GENESIS, CONSTANTS);
     let nonce = Nonce { epoch: Epoch(1), ..Nonce::genesis(&GENESIS, &Hash::ZERO) };
     let body = HeaderBody {
-        height: Height(10), slot: Slot(212), parent: parent.id, issuer: keys.issuer(), vrf_key: keys.vrf.public(),
-        vrf: ([0; 64], [0; 80]), body_size: 1_000, body_hash: Hash::ZERO, opcert: keys.certify(&GENESIS, 4, 1),
-        version: (1, 0), mc: MC, z: None, state_root: Hash::ZERO,
+        height: Height(10),
+        slot: Slot(212),
+        parent: parent.id,
+        issuer: keys.issuer(),
+        vrf_key: keys.vrf.public(),
+        vrf: ([0; 64], [0; 80]),
+        body_size: 1_000,
+        body_hash: Hash::ZERO,
+        opcert: keys.certify(&GENESIS, 4, 1),
+        version: (1, 0),
+        mc: MC,
+        z: None,
+        state_root: Hash::ZERO,
     };
     let clock = Clock { now_ms: 210_000, skew_ms: 2_000 };
     let at = Height(9);
@@ -146,7 +163,10 @@ fn rules_3_to_7_place() {
     }
     let early = check(6, false, |w| w.clock.now_ms = 209_999);
     assert_eq!(early, HeaderError::Early { slot: Slot(212), wait_ms: 1 });
-    assert_eq!(check(7, false, |w| w.fork.at = Height(1)), HeaderError::BelowFinal { height: Height(10), last: Height(2) });
+    assert_eq!(
+        check(7, false, |w| w.fork.at = Height(1)),
+        HeaderError::BelowFinal { height: Height(10), last: Height(2) }
+    );
     assert_eq!(check(7, false, |w| w.fork.tip = Height(22)), HeaderError::TooDeep { depth: 13, permitted: 12 });
     let mut w = world();
     (w.fork.tip, w.fork.density_decides) = (Height(22), true);

@@ -3,16 +3,32 @@ use super::*;
 use nupeer_primitives::{BlockId, Height, McRef, OpCert, Signature, VerificationKey};
 
 const CONSTANTS: Constants = Constants {
-    slot_ms: 1_000, f: (1, 2), k: 12, epoch_slots: 120, freeze: 24, target: 48, kes_period: 3_600, kes_evolutions: 62,
+    slot_ms: 1_000,
+    f: (1, 2),
+    k: 12,
+    epoch_slots: 120,
+    freeze: 24,
+    target: 48,
+    kes_period: 3_600,
+    kes_evolutions: 62,
 };
 
 fn header(slot: u64, z: Option<Hash>) -> HeaderBody {
     let byte = slot.to_le_bytes()[0];
     HeaderBody {
-        height: Height(1), slot: Slot(slot), parent: BlockId([byte; 32]), issuer: VerificationKey([0; 32]),
-        vrf_key: [0; 32], vrf: ([byte; 64], [0; 80]), body_size: 0, body_hash: Hash::ZERO,
+        height: Height(1),
+        slot: Slot(slot),
+        parent: BlockId([byte; 32]),
+        issuer: VerificationKey([0; 32]),
+        vrf_key: [0; 32],
+        vrf: ([byte; 64], [0; 80]),
+        body_size: 0,
+        body_hash: Hash::ZERO,
         opcert: OpCert { hot_key: [0; 32], counter: 0, start: 0, sigma: Signature([0; 64]) },
-        version: (1, 0), mc: McRef { hash: Hash::ZERO, slot: 0, height: 0 }, z, state_root: Hash::ZERO,
+        version: (1, 0),
+        mc: McRef { hash: Hash::ZERO, slot: 0, height: 0 },
+        z,
+        state_root: Hash::ZERO,
     }
 }
 

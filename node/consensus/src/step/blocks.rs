@@ -100,9 +100,10 @@ pub(crate) fn reselect(state: &mut State, out: &mut Vec<Effect>) {
         }
         let within = chain.tree.ancestors(&leaf.point.id).find(|node| node.point.height <= limit);
         if let Some(candidate) = within
-            && prefer(candidate, best, state.config.tiebreak_slots) {
-                best = candidate;
-            }
+            && prefer(candidate, best, state.config.tiebreak_slots)
+        {
+            best = candidate;
+        }
     }
     let (from, to) = (tip.point.id, best.point.id);
     if from != to {

@@ -67,7 +67,10 @@ fn rebuild(state: &State, persisted: &Persisted) -> Result<Chain, BootError> {
     Ok(Chain { tree, selected: VecDeque::from(selected) })
 }
 
-fn root_node(persisted: &Persisted, views: &BTreeMap<BlockId, Arc<crate::view::LedgerView>>) -> Result<Node, BootError> {
+fn root_node(
+    persisted: &Persisted,
+    views: &BTreeMap<BlockId, Arc<crate::view::LedgerView>>,
+) -> Result<Node, BootError> {
     let point: Point = persisted.root.point;
     let view = views.get(&point.id).ok_or(BootError::MissingView)?;
     Ok(Node {

@@ -143,9 +143,10 @@ fn verify(state: &mut State, checking: Checking, job: Box<CryptoJob>, out: &mut 
 fn raise_claim(state: &mut State, held: &Waiting) {
     let body = &held.header.body;
     if let Some(about) = state.peers.get_mut(&held.from)
-        && body.height > about.claim.height {
-            about.claim = crate::input::Point { id: held.id, height: body.height, slot: body.slot };
-        }
+        && body.height > about.claim.height
+    {
+        about.claim = crate::input::Point { id: held.id, height: body.height, slot: body.slot };
+    }
 }
 
 /// True if a place was taken for one more announcement of `peer`.
@@ -297,10 +298,12 @@ pub(crate) fn drain_backlogs(state: &mut State, out: &mut Vec<Effect>) {
 fn claim_what_was_shown(state: &mut State, peer: Peer) {
     let Some(chain) = &state.chain else { return };
     let Some(about) = state.peers.get_mut(&peer) else { return };
-    if about.is_shown() && chain.tree.get(&about.claim.id).is_none()
-        && let Some(best) = about.best.and_then(|id| chain.tree.get(&id)) {
-            about.claim = best.point;
-        }
+    if about.is_shown()
+        && chain.tree.get(&about.claim.id).is_none()
+        && let Some(best) = about.best.and_then(|id| chain.tree.get(&id))
+    {
+        about.claim = best.point;
+    }
 }
 
 fn take_in(state: &mut State, peer: Peer, item: Incoming, out: &mut Vec<Effect>) -> Next {

@@ -95,9 +95,7 @@ fn fork(chain: &Chain) -> Fork {
 /// §9(c): the block that the operator vouches for.
 fn checkpoint(state: &State, header: &Header) -> Result<(), HeaderError> {
     match state.config.checkpoint {
-        Some(point)
-            if header.body.height == point.height && header.id(&state.config.rules.genesis) != point.id =>
-        {
+        Some(point) if header.body.height == point.height && header.id(&state.config.rules.genesis) != point.id => {
             Err(HeaderError::BelowFinal { height: header.body.height, last: point.height })
         }
         Some(_) | None => Ok(()),
@@ -139,9 +137,10 @@ fn stood_still(view: &LedgerView, slot: Slot, constants: &Constants) -> LedgerVi
     let mut later = view.clone();
     later.slot = slot;
     if !later.snapshots.contains_key(&epoch)
-        && let Some(last) = view.snapshots.range(..=epoch).next_back().map(|(_, snapshot)| Arc::clone(snapshot)) {
-            later.snapshots.insert(epoch, last);
-        }
+        && let Some(last) = view.snapshots.range(..=epoch).next_back().map(|(_, snapshot)| Arc::clone(snapshot))
+    {
+        later.snapshots.insert(epoch, last);
+    }
     later
 }
 

@@ -91,8 +91,19 @@ pub fn decode_any(bytes: &[u8]) -> Option<(Era, Praos)> {
     let kes_signature = fixed(&mut d)?;
     let mc = McRef { hash: Hash::ZERO, slot: 0, height: 0 };
     let body = HeaderBody {
-        height, slot, parent, issuer, vrf_key, vrf, body_size, body_hash, opcert, mc,
-        version: VERSION, z: None, state_root: Hash::ZERO,
+        height,
+        slot,
+        parent,
+        issuer,
+        vrf_key,
+        vrf,
+        body_size,
+        body_hash,
+        opcert,
+        mc,
+        version: VERSION,
+        z: None,
+        state_root: Hash::ZERO,
     };
     Some((era, Praos { header: Header { body, kes_signature }, messages, hash: blake2b_256(bytes) }))
 }
@@ -122,8 +133,14 @@ pub struct World {
 impl World {
     pub fn rules(&self) -> Rules {
         let constants = Constants {
-            slot_ms: 1, f: self.f, k: 1 << 40, epoch_slots: u64::MAX, freeze: 0, target: 0,
-            kes_period: self.kes_period, kes_evolutions: self.kes_evolutions,
+            slot_ms: 1,
+            f: self.f,
+            k: 1 << 40,
+            epoch_slots: u64::MAX,
+            freeze: 0,
+            target: 0,
+            kes_period: self.kes_period,
+            kes_evolutions: self.kes_evolutions,
         };
         Rules::new(GenesisHash(Hash::ZERO), constants)
     }

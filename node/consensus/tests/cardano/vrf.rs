@@ -28,7 +28,11 @@ fn the_29_vectors_of_the_draft_hold() {
     for (i, v) in vectors.iter().enumerate() {
         let alpha = data::bytes(&v["alpha"]);
         check(
-            &format!("vector {i}"), &data::array(&v["sk"]), &data::array(&v["pk"]), &alpha, &data::array(&v["pi"]),
+            &format!("vector {i}"),
+            &data::array(&v["sk"]),
+            &data::array(&v["pk"]),
+            &alpha,
+            &data::array(&v["pi"]),
             &data::array(&v["beta"]),
         );
     }
@@ -48,7 +52,14 @@ fn the_7_files_of_draft_03_hold_and_the_7_of_draft_13_are_refused() {
         };
         let (pk, alpha) = (data::array(&field("pk")), data::bytes(&field("alpha")));
         if name.starts_with("vrf_ver03") {
-            check(&name, &data::array(&field("sk")), &pk, &alpha, &data::array(&field("pi")), &data::array(&field("beta")));
+            check(
+                &name,
+                &data::array(&field("sk")),
+                &pk,
+                &alpha,
+                &data::array(&field("pi")),
+                &data::array(&field("beta")),
+            );
             old += 1;
         } else {
             // 128 bytes: the announcements in place of the challenge. Its first 80 must not pass for a draft-03 proof.

@@ -1,12 +1,11 @@
 //! The exchange as JSON, from real actions: a machine is listed, offered, found, taken.
 
 use super::*;
-use nupeer_client::api::{
-    Book, EdgeInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo, PriceDay, ProviderInfo,
-};
+use nupeer_client::api::{Book, EdgeInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo, PriceDay, ProviderInfo};
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::market::{
-    Ask, Bid, BidTerms, Delegate, Family, Filters, Grade, METER_WASM_FUEL, OrderLife, Side, Spread, Standby, delegate_scope,
+    Ask, Bid, BidTerms, Delegate, Family, Filters, Grade, METER_WASM_FUEL, OrderLife, Side, Spread, Standby,
+    delegate_scope,
 };
 use nupeer_primitives::{HostId, InstrumentId, LeaseId, ZoneId};
 use nupeer_runtime::preset::USD;
@@ -101,7 +100,10 @@ async fn providers_machines_and_edges_are_shown() {
     assert_eq!((provider.account.as_str(), provider.bonds[0].asset), (account.to_bech32(HRP).as_str(), USD.0));
     assert_eq!((provider.bonds[0].bond.0, provider.bonds[0].used.0), (500 * Amount::UNIT, 0));
     let host: HostInfo = rig.get(&format!("/v1/hosts/{id}")).await;
-    assert_eq!((host.site.as_str(), host.zone, host.grade.as_str(), host.state.as_str()), ("SK/Bratislava", 4, "D", "Open"));
+    assert_eq!(
+        (host.site.as_str(), host.zone, host.grade.as_str(), host.state.as_str()),
+        ("SK/Bratislava", 4, "D", "Open")
+    );
     assert_eq!((host.traits, host.strikes, host.seal_key), (6, 0, hex::encode([31; 32])));
     let lots: Vec<_> = host.lots.iter().map(|lots| (lots.family.as_str(), lots.lots, lots.used)).collect();
     assert!(lots.contains(&("W", 8, 0)) && lots.contains(&("S", 4, 0)), "{lots:?}");
@@ -124,7 +126,14 @@ async fn orders_of_all_kinds_are_found_by_book_and_owner() {
         Action::Ask { ask: Ask { host: HostId(host), instrument, tick, lots: 4, standby_bps: 0, traits: 0 } }
     };
     rig.act(PROVIDER, vec![ask(1_400)]).await;
-    let pair = Action::PairOrder { pair: 0, side: Side::Sell, tick: 9_000, lots: 3, life: OrderLife::Standing, expires_in_ms: 1_000_000 };
+    let pair = Action::PairOrder {
+        pair: 0,
+        side: Side::Sell,
+        tick: 9_000,
+        lots: 3,
+        life: OrderLife::Standing,
+        expires_in_ms: 1_000_000,
+    };
     rig.act(TENANT, vec![bid(1_100, 50_000_000), bid(1_200, 60_000_000), pair]).await;
     let book: Book = rig.get("/v1/instruments/1/book").await;
     assert_eq!(book.bids.iter().map(|order| order.tick).collect::<Vec<_>>(), [1_200, 1_100], "best first");
@@ -138,7 +147,10 @@ async fn orders_of_all_kinds_are_found_by_book_and_owner() {
     sides.sort_unstable();
     assert_eq!(sides, ["bid", "bid", "sell"]);
     let theirs: Vec<OrderInfo> = rig.get(&format!("/v1/orders?owner={}", account(PROVIDER).to_bech32(HRP))).await;
-    assert_eq!((theirs.len(), theirs[0].side.as_str(), theirs[0].owner.as_str()), (1, "ask", book.asks[0].owner.as_str()));
+    assert_eq!(
+        (theirs.len(), theirs[0].side.as_str(), theirs[0].owner.as_str()),
+        (1, "ask", book.asks[0].owner.as_str())
+    );
 }
 
 #[tokio::test]

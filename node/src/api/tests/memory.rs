@@ -8,8 +8,8 @@ use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::imt::{self, MemoryTree};
 use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, Signature, Slot,
-    TxId, VerificationKey,
+    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, Signature,
+    Slot, TxId, VerificationKey,
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::context::BlockContext;
@@ -45,7 +45,8 @@ fn genesis() -> Genesis {
         stake: (funds, funds, funds),
     };
     pool.proof = Signature(cold.sign(&pool_proof_digest(&pool).0).into());
-    let accounts = [1, 2].into_iter().flat_map(|seed| [(account(seed), AssetId::ADA, funds), (account(seed), USD, funds)]);
+    let accounts =
+        [1, 2].into_iter().flat_map(|seed| [(account(seed), AssetId::ADA, funds), (account(seed), USD, funds)]);
     Preset::Devnet.genesis(Founders {
         name: "memory".into(),
         system_start_ms: 0,
@@ -83,7 +84,8 @@ impl MemoryChain {
         tree.commit(&imt::apply(&tree, &all).unwrap());
         let rules = Rules::new(&genesis);
         let (tip, _) = watch::channel(BlockId(rules.genesis.0.0));
-        let inner = Inner { mode: Mode::Following, states: vec![(state, tree)], blocks: Vec::new(), waiting: Vec::new() };
+        let inner =
+            Inner { mode: Mode::Following, states: vec![(state, tree)], blocks: Vec::new(), waiting: Vec::new() };
         Self { rules, genesis, inner: Mutex::new(inner), tip }
     }
 

@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::cbor::{Bytes, Cbor, Reader};
+use crate::hash::Hash;
 use crate::ids::{Height, HostId, InstrumentId, OrderId, Signature, Slot, ZoneId};
 use crate::market::{BidTerms, Filters, Grade, Standby};
 use crate::receipt::{MeterReceipt, Role};
 use crate::tx::ActorAction;
-use crate::hash::Hash;
 use proptest::prelude::*;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -61,34 +61,64 @@ fn bid() -> Bid {
 fn every_action() -> Vec<Action> {
     let (key, lease, hash) = (VerificationKey([2; 32]), LeaseId([3; 32]), [4; 32]);
     let rule = TopUpRule {
-        from: account(8), below_ms: 86_400_000, amount: Amount::new(1), cap: Amount::new(20_000_000), period_ms: 1_000,
+        from: account(8),
+        below_ms: 86_400_000,
+        amount: Amount::new(1),
+        cap: Amount::new(20_000_000),
+        period_ms: 1_000,
     };
-    let delegate =
-        Delegate { key, scopes: delegate_scope::SIGN | delegate_scope::WRAP | 512, spend_cap: Amount::ZERO, expiry_ms: 99 };
+    let delegate = Delegate {
+        key,
+        scopes: delegate_scope::SIGN | delegate_scope::WRAP | 512,
+        spend_cap: Amount::ZERO,
+        expiry_ms: 99,
+    };
     let usd = AssetId(16);
     let lots = alloc::vec![(Family::S, 8), (Family::W, 4)];
     alloc::vec![
         Action::Transfer { to: account(1), asset: AssetId::ADA, amount: Amount::new(12_500_000) },
         Action::Transfer { to: account(1), asset: AssetId(17), amount: Amount::new(u64::MAX) },
         Action::Transfer { to: account(1), asset: AssetId(99), amount: Amount::new(1) },
-        Action::GrantKey { key, scopes: 0x8000_0005, limits: alloc::vec![(usd, Amount::new(5_000_000)); 6], until: Slot(77) },
+        Action::GrantKey {
+            key,
+            scopes: 0x8000_0005,
+            limits: alloc::vec![(usd, Amount::new(5_000_000)); 6],
+            until: Slot(77)
+        },
         Action::RevokeKey { key },
         Action::Provider { meta_hash: hash, asset: usd, bond: Amount::new(500_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Add, amount: Amount::new(1_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Out, amount: Amount::new(1_000_000) },
         Action::Host {
-            site: ZoneId(12), grade: Grade::D, session_key: key, seal_key: [9; 32], traits: 0x41, lots: lots.clone(),
+            site: ZoneId(12),
+            grade: Grade::D,
+            session_key: key,
+            seal_key: [9; 32],
+            traits: 0x41,
+            lots: lots.clone(),
             attestation_hash: hash,
         },
         Action::HostSet {
-            host: HostId(7), lots: Vec::new(), traits: 0, session_key: key, seal_key: [9; 32], state: HostState::Draining,
+            host: HostId(7),
+            lots: Vec::new(),
+            traits: 0,
+            session_key: key,
+            seal_key: [9; 32],
+            state: HostState::Draining,
         },
         Action::Bid { bid: bid() },
         Action::Ask {
             ask: Ask { host: HostId(7), instrument: InstrumentId(5), tick: 80, lots: 4, standby_bps: 800, traits: 1 },
         },
         Action::PairOrder { pair: 0, side: Side::Buy, tick: 10, lots: 3, life: OrderLife::Ioc, expires_in_ms: 0 },
-        Action::PairOrder { pair: 0, side: Side::Sell, tick: 10, lots: 3, life: OrderLife::Standing, expires_in_ms: 60 },
+        Action::PairOrder {
+            pair: 0,
+            side: Side::Sell,
+            tick: 10,
+            lots: 3,
+            life: OrderLife::Standing,
+            expires_in_ms: 60
+        },
         Action::Cancel { order: OrderId(41) },
         Action::Edge { key, addresses_hash: hash, networks: alloc::vec![64_512, 3], asset: usd, bond: Amount::new(5) },
         Action::Accept { lease },
@@ -112,14 +142,21 @@ fn every_action() -> Vec<Action> {
 
 fn body(actions: Vec<ActorAction>) -> TxBody {
     TxBody {
-        payer: account(1), seq: 4, from: Slot(10), until: Slot(600), max_fee: Amount::new(200_000),
-        cosigners: alloc::vec![account(2)], actions, memo: None,
+        payer: account(1),
+        seq: 4,
+        from: Slot(10),
+        until: Slot(600),
+        max_fee: Amount::new(200_000),
+        cosigners: alloc::vec![account(2)],
+        actions,
+        memo: None,
     }
 }
 
 /// Bodies of the golden file: each action alone, and many in one transaction seen by payer and cosigner.
 fn bodies() -> Vec<(AccountId, TxBody)> {
-    let alone = every_action().into_iter().map(|action| (account(1), body(alloc::vec![ActorAction { actor: 0, action }])));
+    let alone =
+        every_action().into_iter().map(|action| (account(1), body(alloc::vec![ActorAction { actor: 0, action }])));
     let mut all: Vec<_> = alone.collect();
     let nine = (0..9).map(|i| ActorAction {
         actor: i % 2,
@@ -159,7 +196,10 @@ fn texts_equal_the_golden_file() {
     }
     let file: serde_json::Value = serde_json::from_str(&fs::read_to_string(golden_file()).unwrap()).unwrap();
     let named = |v: &serde_json::Value| v.as_str().unwrap().to_string();
-    let tickers: BTreeMap<AssetId, String> = file["tickers"].as_object().unwrap().iter()
+    let tickers: BTreeMap<AssetId, String> = file["tickers"]
+        .as_object()
+        .unwrap()
+        .iter()
         .map(|(id, ticker)| (AssetId(id.parse().unwrap()), named(ticker)))
         .collect();
     let (network, hrp) = (named(&file["network"]), named(&file["hrp"]));

@@ -8,7 +8,12 @@ use crate::ids::{Amount, AssetId, Signature, Slot};
 use crate::tx::ActorAction;
 use ed25519_zebra::SigningKey;
 use proptest::prelude::*;
-use std::{collections::BTreeMap, fs, path::PathBuf, string::{String, ToString}};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    string::{String, ToString},
+};
 
 const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
 
@@ -29,9 +34,7 @@ fn body(payer: AccountId, mut cosigners: Vec<AccountId>) -> TxBody {
         action: Action::Transfer { to: AccountId([9; 28]), asset: AssetId::ADA, amount: Amount::new(5) },
     };
     let actions = (0..=u8::try_from(cosigners.len()).unwrap()).map(transfer).collect();
-    TxBody {
-        payer, seq: 0, from: Slot(100), until: Slot(200), max_fee: Amount::new(9), cosigners, actions, memo: None,
-    }
+    TxBody { payer, seq: 0, from: Slot(100), until: Slot(200), max_fee: Amount::new(9), cosigners, actions, memo: None }
 }
 
 fn by_key(n: u8, body: &TxBody) -> Witness {
@@ -106,10 +109,17 @@ fn each_kind_authorises_its_account() {
     let tickers = tickers();
     let text = render(&b, &key(2).account(), &context(&tickers));
     let form = Form { hashed: false, attached: true };
-    let authorised = checked(&b, alloc::vec![
-        by_key(1, &b), by_text(2, text.as_bytes(), form), Witness::Script { script: script.clone() }, by_key(3, &b),
-        by_key(4, &b), by_session(6, owner, &b),
-    ])
+    let authorised = checked(
+        &b,
+        alloc::vec![
+            by_key(1, &b),
+            by_text(2, text.as_bytes(), form),
+            Witness::Script { script: script.clone() },
+            by_key(3, &b),
+            by_key(4, &b),
+            by_session(6, owner, &b),
+        ],
+    )
     .unwrap();
     assert_eq!(authorised.missing(), None);
     assert_eq!(authorised.authority(0), Some(Authority::Key(key(1))));
@@ -175,7 +185,12 @@ fn script_table() {
         ("a key twice and another", at_least(2, &[sig(1), sig(1), sig(2)]), &[1, 2], true),
         ("a key hidden in a branch", at_least(2, &[sig(1), all(&[sig(1)])]), &[1], false),
         ("a key hidden in any", at_least(2, &[any_of(&[sig(1), sig(2)]), sig(2)]), &[2], false),
-        ("shared keys, one branch wanted", at_least(1, &[all(&[sig(1), sig(2)]), all(&[sig(1), sig(3)])]), &[1, 3], true),
+        (
+            "shared keys, one branch wanted",
+            at_least(1, &[all(&[sig(1), sig(2)]), all(&[sig(1), sig(3)])]),
+            &[1, 3],
+            true
+        ),
         ("not before its first slot", all(&[sig(1), after(100)]), &[1], true),
         ("before its first slot", all(&[sig(1), after(101)]), &[1], false),
         ("before its last slot", all(&[sig(1), before(201)]), &[1], true),
@@ -274,7 +289,9 @@ fn what_a_wallet_may_not_send() {
 
 fn data(path: &str) -> Option<serde_json::Value> {
     let folder = std::env::var_os("NUPEER_TEST_DATA").map(PathBuf::from);
-    let file = folder.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"))).join(path);
+    let file = folder
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")))
+        .join(path);
     match fs::read_to_string(&file) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),
         Err(_) if std::env::var_os("CI").is_none() => {

@@ -6,10 +6,10 @@ use crate::market::bond;
 use crate::market::book;
 use crate::market::error::MarketError;
 use crate::market::state::{AskEntry, Host, instrument, key, next_order};
+use nupeer_primitives::Amount;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::market::{Ask, HostState, Instrument};
 use nupeer_primitives::state::{Abort, Work};
-use nupeer_primitives::Amount;
 
 /// Open asks of one host.
 const ASKS_PER_HOST_MAX: u64 = 16;

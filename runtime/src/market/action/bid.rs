@@ -22,8 +22,20 @@ const DIVISIBLE_LOTS_MAX: u64 = 65_535;
 /// Action 0405.
 pub fn bid(work: &mut Work<'_>, ctx: &BlockContext, now_ms: u64, actor: &Actor, bid: &Bid) -> Result<(), Abort> {
     let Bid {
-        instrument: id, tick, lots, filters: _, group: _, spread: _, standby, life: _, expires_in_ms, terms: _, deposit,
-        manifest_hash: _, volume, replaces,
+        instrument: id,
+        tick,
+        lots,
+        filters: _,
+        group: _,
+        spread: _,
+        standby,
+        life: _,
+        expires_in_ms,
+        terms: _,
+        deposit,
+        manifest_hash: _,
+        volume,
+        replaces,
     } = bid;
     let listed = instrument(work, *id)?.ok_or(MarketError::InstrumentUnknown { instrument: *id })?;
     if *tick == 0 {

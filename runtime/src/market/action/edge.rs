@@ -24,8 +24,13 @@ pub fn edge(work: &mut Work<'_>, actor: &Actor, action: &Action) -> Result<(), A
         return Err(MarketError::BondTooSmall { free: *bond, needed }.into());
     }
     bank::lock(work, &account, *quote, *bond)?;
-    let record =
-        Edge { key: *edge_key, addresses_hash: *addresses_hash, networks: networks.clone(), asset: *quote, bond: *bond };
+    let record = Edge {
+        key: *edge_key,
+        addresses_hash: *addresses_hash,
+        networks: networks.clone(),
+        asset: *quote,
+        bond: *bond,
+    };
     work.put(key::edge(&account), &record);
     Ok(())
 }

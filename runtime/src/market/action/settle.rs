@@ -114,11 +114,7 @@ fn settle(work: &mut Work<'_>, now_ms: u64, actor: &Actor, item: &SignedReceipt)
     let judged = roles(work, now_ms, actor, &hand, item)?;
     let done = match judged {
         Ok((signers, witness)) => {
-            let event = LeaseEvent::Receipt {
-                receipt: receipt.clone(),
-                signers,
-                anchor_ms: anchor(work, receipt)?,
-            };
+            let event = LeaseEvent::Receipt { receipt: receipt.clone(), signers, anchor_ms: anchor(work, receipt)? };
             hand.witness = witness;
             hand.receipt(work, now_ms, event)?
         }

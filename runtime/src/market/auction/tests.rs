@@ -125,7 +125,8 @@ proptest! {
 }
 
 fn bids() -> impl Strategy<Value = Vec<packed::Bid>> {
-    let row = (1u16..10, 1u64..7, 0u8..3, (0u64..4, 0u64..4), 0u16..4, prop::option::of(0u64..2), 0u8..3, (0u64..3, 0u64..3));
+    let row =
+        (1u16..10, 1u64..7, 0u8..3, (0u64..4, 0u64..4), 0u16..4, prop::option::of(0u64..2), 0u8..3, (0u64..3, 0u64..3));
     prop::collection::vec(row, 0..8).prop_map(|rows| {
         let make = |((tick, lots, owner, (require, forbid), zone, group, spread, (standby, bps)), id)| packed::Bid {
             id: OrderId(id),
@@ -148,15 +149,17 @@ fn bids() -> impl Strategy<Value = Vec<packed::Bid>> {
 fn asks() -> impl Strategy<Value = Vec<packed::Ask>> {
     let row = (1u16..10, 1u64..12, 0u8..3, 0u64..4, 1u16..4, 0u64..3);
     prop::collection::vec(row, 0..8).prop_map(|rows| {
-        let make = |((tick, lots, provider, traits, zone, standby_bps), id): ((u16, u64, u8, u64, u16, u64), u64)| packed::Ask {
-            id: OrderId(100 + id),
-            tick,
-            lots,
-            host: HostId(u32::try_from(id).unwrap() / 2),
-            provider: AccountId([[0, 5, 9][usize::from(provider)]; 28]),
-            traits,
-            zones: [ZoneId(zone), ZoneId(1)].into(),
-            standby_bps,
+        let make = |((tick, lots, provider, traits, zone, standby_bps), id): ((u16, u64, u8, u64, u16, u64), u64)| {
+            packed::Ask {
+                id: OrderId(100 + id),
+                tick,
+                lots,
+                host: HostId(u32::try_from(id).unwrap() / 2),
+                provider: AccountId([[0, 5, 9][usize::from(provider)]; 28]),
+                traits,
+                zones: [ZoneId(zone), ZoneId(1)].into(),
+                standby_bps,
+            }
         };
         rows.into_iter().zip(1..).map(make).collect()
     })
@@ -166,7 +169,8 @@ fn asks() -> impl Strategy<Value = Vec<packed::Ask>> {
 fn naive_packed(bids: &[packed::Bid], asks: &[packed::Ask], band: Band) -> Option<(u16, Vec<(OrderId, OrderId)>)> {
     let eff_b: Vec<(u16, &packed::Bid)> = bids.iter().filter_map(|b| band.bid(b.tick).map(|t| (t, b))).collect();
     let eff_a: Vec<(u16, &packed::Ask)> = asks.iter().filter_map(|a| band.ask(a.tick).map(|t| (t, a))).collect();
-    let could = |b: &(u16, &packed::Bid), a: &(u16, &packed::Ask)| a.0 <= b.0 && a.1.lots >= b.1.lots && packed::fits(b.1, a.1);
+    let could =
+        |b: &(u16, &packed::Bid), a: &(u16, &packed::Ask)| a.0 <= b.0 && a.1.lots >= b.1.lots && packed::fits(b.1, a.1);
     let mut eff_b: Vec<_> = eff_b.into_iter().filter(|b| eff_a.iter().any(|a| could(b, a))).collect();
     let mut eff_a: Vec<_> = eff_a.into_iter().filter(|a| eff_b.iter().any(|b| could(b, a))).collect();
     let levels_b: Vec<_> = eff_b.iter().map(|b| (b.0, b.1.lots)).collect();
@@ -196,7 +200,8 @@ fn naive_packed(bids: &[packed::Bid], asks: &[packed::Ask], band: Band) -> Optio
                 Spread::Host => group.iter().any(|g| g.host == a.host),
                 Spread::Provider => group.iter().any(|g| g.provider == a.provider),
             };
-            let open = |a: &&(u16, &packed::Ask)| a.0 <= c && free[&a.1.id] >= b.lots && packed::fits(b, a.1) && !clash(a.1);
+            let open =
+                |a: &&(u16, &packed::Ask)| a.0 <= c && free[&a.1.id] >= b.lots && packed::fits(b, a.1) && !clash(a.1);
             if let Some((_, a)) = eff_a.iter().find(open) {
                 *free.get_mut(&a.id).unwrap() -= b.lots;
                 placed.push((b, a));

@@ -137,7 +137,13 @@ impl Lease {
     }
 
     /// Row 2.
-    fn matched(&mut self, terms: &Terms, now_ms: u64, to: Takeover, effects: &mut Vec<Effect>) -> Result<(), MarketError> {
+    fn matched(
+        &mut self,
+        terms: &Terms,
+        now_ms: u64,
+        to: Takeover,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), MarketError> {
         self.require(&[LeaseState::Queued])?;
         if to.price > terms.price {
             return Err(MarketError::PriceAboveBid { price: to.price, limit: terms.price });
@@ -273,7 +279,13 @@ impl Lease {
     }
 
     /// Rows 10 and every other state that takes money.
-    fn top_up(&mut self, terms: &Terms, now_ms: u64, amount: u64, effects: &mut Vec<Effect>) -> Result<(), MarketError> {
+    fn top_up(
+        &mut self,
+        terms: &Terms,
+        now_ms: u64,
+        amount: u64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), MarketError> {
         if self.state.is_ending() {
             return Err(MarketError::LeaseEnding { state: self.state });
         }
@@ -295,7 +307,13 @@ impl Lease {
         Ok(())
     }
 
-    fn withdraw(&mut self, terms: &Terms, now_ms: u64, amount: u64, effects: &mut Vec<Effect>) -> Result<(), MarketError> {
+    fn withdraw(
+        &mut self,
+        terms: &Terms,
+        now_ms: u64,
+        amount: u64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), MarketError> {
         if self.state.is_ending() {
             return Err(MarketError::LeaseEnding { state: self.state });
         }

@@ -72,10 +72,10 @@ impl Lease {
             LeaseState::Matched => self.match_failed(terms, at_ms, true, effects), // row 5
             LeaseState::Provisioning => self.never_started(terms, at_ms, effects), // rows 7, 8
             LeaseState::Active | LeaseState::Reclaiming => self.close_running(terms, at_ms, at_ms, effects), // rows 14, 16
-            LeaseState::Grace => self.close_grace(terms, at_ms, effects),     // row 11
-            LeaseState::Failover => self.back_to_book(terms, at_ms, effects), // row 19
-            LeaseState::Closing => self.purge(terms, at_ms, effects),         // row 22
-            LeaseState::Purging => self.wipe_missed(terms, at_ms, effects),   // row 24
+            LeaseState::Grace => self.close_grace(terms, at_ms, effects),                                    // row 11
+            LeaseState::Failover => self.back_to_book(terms, at_ms, effects),                                // row 19
+            LeaseState::Closing => self.purge(terms, at_ms, effects),                                        // row 22
+            LeaseState::Purging => self.wipe_missed(terms, at_ms, effects),                                  // row 24
             LeaseState::Closed => self.deadline_ms = None,
         }
     }

@@ -49,7 +49,8 @@ fn bid_run_settle_close_refund_wipe() {
     assert_eq!(x.balance(EDGE, USD).free.get() + 5_000_000 - FUNDS, record.sums.paid_fee * 300 / 1_000);
     x.act(1, TENANT.actor(), Action::Close { lease });
     x.block(1, &[]);
-    let last = x.signed(x.receipt(&lease, 2, 11_000_000, nupeer_primitives::receipt::FLAG_FINAL), &[(Role::Tenant, TENANT)]);
+    let last =
+        x.signed(x.receipt(&lease, 2, 11_000_000, nupeer_primitives::receipt::FLAG_FINAL), &[(Role::Tenant, TENANT)]);
     x.act(1, daemon(host), Action::SettleBatch { items: [last].into() });
     assert_eq!(x.state_of(&lease), LeaseState::Purging);
     assert_eq!(x.balance(TENANT, USD).locked, Amount::ZERO);
@@ -143,7 +144,9 @@ fn a_batch_skips_what_is_wrong_and_says_so() {
     let refused: Vec<(u64, u16)> = x
         .events
         .iter()
-        .filter_map(|event| if let Event::ReceiptRefused { seq, code, .. } = event { Some((*seq, *code)) } else { None })
+        .filter_map(
+            |event| if let Event::ReceiptRefused { seq, code, .. } = event { Some((*seq, *code)) } else { None },
+        )
         .collect();
     assert_eq!(refused, [(2, 9_216 + 78), (3, 9_216 + 78), (4, 9_216 + 9), (1, 9_216 + 64)]);
     assert!(x.events.contains(&Event::Strike { host, lease }), "falling counters cost a strike");
@@ -160,8 +163,14 @@ fn a_divisible_bid_becomes_a_lease_per_piece() {
     let leases = x.leases(TENANT);
     assert_eq!(leases.len(), 2);
     let piece = leases.into_iter().find(|id| *id != parent).unwrap();
-    assert_eq!((x.state_of(&piece), x.deal(&piece).terms.lots, x.lease(&piece).balance), (LeaseState::Matched, 6, 60_000));
-    assert_eq!((x.state_of(&parent), x.deal(&parent).terms.lots, x.lease(&parent).balance), (LeaseState::Queued, 4, 40_000));
+    assert_eq!(
+        (x.state_of(&piece), x.deal(&piece).terms.lots, x.lease(&piece).balance),
+        (LeaseState::Matched, 6, 60_000)
+    );
+    assert_eq!(
+        (x.state_of(&parent), x.deal(&parent).terms.lots, x.lease(&parent).balance),
+        (LeaseState::Queued, 4, 40_000)
+    );
     x.act(1, TENANT.actor(), Action::Cancel { order: x.deal(&parent).order });
     assert_eq!(x.balance(TENANT, USD).locked.get(), 60_000);
 }
@@ -169,7 +178,14 @@ fn a_divisible_bid_becomes_a_lease_per_piece() {
 #[test]
 fn a_pair_changes_hands_at_one_price() {
     let mut x = Exchange::new();
-    let order = |side, tick| Action::PairOrder { pair: 0, side, tick, lots: 100, life: OrderLife::Standing, expires_in_ms: 60_000 };
+    let order = |side, tick| Action::PairOrder {
+        pair: 0,
+        side,
+        tick,
+        lots: 100,
+        life: OrderLife::Standing,
+        expires_in_ms: 60_000,
+    };
     x.block(1, &[(TENANT.actor(), order(Side::Buy, 4_300)), (OTHER.actor(), order(Side::Sell, 4_100))]);
     x.block(1, &[]);
     // Balanced over 4100..=4300: the middle, 4200 ticks of 100 micro-units, a hundred times.
@@ -212,7 +228,10 @@ fn what_is_refused_says_why() {
         ((OTHER.actor(), Action::Cancel { order: OrderId(9) }), "market.OrderUnknown"),
         ((OTHER.actor(), Action::Close { lease: LeaseId([0; 32]) }), "market.LeaseUnknown"),
         (
-            (PROVIDER.actor(), Action::ProviderBond { asset: USD, change: BondChange::Out, amount: Amount::new(200_000_000) }),
+            (
+                PROVIDER.actor(),
+                Action::ProviderBond { asset: USD, change: BondChange::Out, amount: Amount::new(200_000_000) },
+            ),
             "market.BondInUse",
         ),
     ];

@@ -66,12 +66,41 @@ fn make(x: &Exchange, (kind, who, which, amount): (u8, u8, u64, u64)) -> (Actor,
             let receipt = MeterReceipt { amount: Amount::new((last + amount) / 100_000), ..receipt };
             Action::SettleBatch { items: [x.signed(receipt, &[(Role::Tenant, tenant)])].into() }
         }
-        17 if known => Action::Claim { receipt: x.signed(x.receipt(&lease, x.lease(&lease).applied.seq + 1, 0, 0), &[]) },
+        17 if known => {
+            Action::Claim { receipt: x.signed(x.receipt(&lease, x.lease(&lease).applied.seq + 1, 0, 0), &[]) }
+        }
         18 => Action::Wrap { lease, host, wrap: Bytes::new(alloc::vec![0; 104]).unwrap() },
-        19 => Action::PairOrder { pair: 0, side: Side::ALL[usize::try_from(which % 2).unwrap()], tick, lots: amount % 50, life: OrderLife::ALL[usize::try_from(amount % 2).unwrap()], expires_in_ms: amount },
-        20 => Action::ProviderBond { asset: USD, change: BondChange::ALL[usize::try_from(which % 2).unwrap()], amount: money },
-        21 => Action::HostSet { host, lots: [(Family::W, 50), (Family::S, lots + 20)].into(), traits: which, session_key: if host == HostId(1) { DAEMON.key() } else { EDGE.key() }, seal_key: [0; 32], state: HostState::ALL[usize::from(amount % 9 == 0)] },
-        22 => Action::SetTopUpRule { lease, rule: Some(TopUpRule { from: actor.account, below_ms: amount, amount: Amount::new(amount / 4), cap: money, period_ms: 30_000 }) },
+        19 => Action::PairOrder {
+            pair: 0,
+            side: Side::ALL[usize::try_from(which % 2).unwrap()],
+            tick,
+            lots: amount % 50,
+            life: OrderLife::ALL[usize::try_from(amount % 2).unwrap()],
+            expires_in_ms: amount,
+        },
+        20 => Action::ProviderBond {
+            asset: USD,
+            change: BondChange::ALL[usize::try_from(which % 2).unwrap()],
+            amount: money,
+        },
+        21 => Action::HostSet {
+            host,
+            lots: [(Family::W, 50), (Family::S, lots + 20)].into(),
+            traits: which,
+            session_key: if host == HostId(1) { DAEMON.key() } else { EDGE.key() },
+            seal_key: [0; 32],
+            state: HostState::ALL[usize::from(amount % 9 == 0)],
+        },
+        22 => Action::SetTopUpRule {
+            lease,
+            rule: Some(TopUpRule {
+                from: actor.account,
+                below_ms: amount,
+                amount: Amount::new(amount / 4),
+                cap: money,
+                period_ms: 30_000,
+            }),
+        },
         _ => Action::Delegates { lease, delegates: Vec::new() },
     };
     (actor, action)

@@ -41,7 +41,8 @@ pub fn packed(input: &Value) -> Result<Value, Malformed> {
     let parents = zone_parents(input)?;
     let mut hosts = BTreeMap::new();
     let bids = list(input, "bids")?.iter().map(bid).collect::<Result<Vec<_>, _>>()?;
-    let asks = list(input, "asks")?.iter().map(|from| ask(from, &parents, &mut hosts)).collect::<Result<Vec<_>, _>>()?;
+    let asks =
+        list(input, "asks")?.iter().map(|from| ask(from, &parents, &mut hosts)).collect::<Result<Vec<_>, _>>()?;
     let seed = seed(input)?;
     let rules = whole::Rules { seed: &seed, band: band(input)?, candidates: K };
     let Some(batch) = whole::clear(&rules, &bids, &asks) else {
@@ -62,9 +63,7 @@ pub fn packed(input: &Value) -> Result<Value, Malformed> {
 fn zone_parents(input: &Value) -> Result<BTreeMap<u16, u16>, Malformed> {
     let wanted = || malformed("zone_parents", "an object of zone: parent");
     let object = super::super::json::field(input, "zone_parents")?.as_object().ok_or_else(wanted)?;
-    let entry = |(zone, parent): (&String, &Value)| {
-        Some((zone.parse().ok()?, u16::try_from(parent.as_u64()?).ok()?))
-    };
+    let entry = |(zone, parent): (&String, &Value)| Some((zone.parse().ok()?, u16::try_from(parent.as_u64()?).ok()?));
     object.iter().map(entry).collect::<Option<_>>().ok_or_else(wanted)
 }
 

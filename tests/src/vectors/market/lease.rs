@@ -101,11 +101,9 @@ impl Life {
             "decline" => Event::Decline,
             "ready" if from.get("standby").is_none_or(Value::is_null) => Event::Ready { standby: None },
             "ready" => Event::Ready { standby: Some(self.takeover(from, "standby")?) },
-            "receipt" => Event::Receipt {
-                receipt: meter_receipt(from)?,
-                signers: signers(from)?,
-                anchor_ms: Some(now_ms),
-            },
+            "receipt" => {
+                Event::Receipt { receipt: meter_receipt(from)?, signers: signers(from)?, anchor_ms: Some(now_ms) }
+            }
             "topup" => Event::TopUp { amount: uint(from, "amount")? },
             "withdraw" => Event::Withdraw { amount: uint(from, "amount")? },
             "close" => Event::Close,

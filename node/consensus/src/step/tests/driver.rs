@@ -52,13 +52,8 @@ pub struct Node {
 
 impl Node {
     pub fn new(config: Config, pool: Option<u8>) -> Self {
-        let disk = Disk {
-            root: fresh().root,
-            headers: BTreeMap::new(),
-            chain: Vec::new(),
-            signed: None,
-            bans: Vec::new(),
-        };
+        let disk =
+            Disk { root: fresh().root, headers: BTreeMap::new(), chain: Vec::new(), signed: None, bans: Vec::new() };
         let mut node = Self {
             state: State::new(config.clone()),
             disk,

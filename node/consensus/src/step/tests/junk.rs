@@ -53,18 +53,29 @@ fn input(kind: u8, a: u8, n: u64, stock: &[TestBlock]) -> Input {
             let end = stock.len().min(start + usize::from(a % 12));
             Input::Headers(req, Ok(stock[start..end].iter().map(TestBlock::bytes).collect()))
         }
-        8 => Input::Headers(req, if a.is_multiple_of(2) { Err(net_err(n)) } else { Ok(Vec::from([Vec::from([a; 9])])) }),
+        8 => {
+            Input::Headers(req, if a.is_multiple_of(2) { Err(net_err(n)) } else { Ok(Vec::from([Vec::from([a; 9])])) })
+        }
         9 => {
             let digest = BodyDigest { size: of.header.body.body_size, hash: Some(of.header.body.body_hash) };
-            Input::Bodies(req, Ok(alloc::vec![if a.is_multiple_of(3) { None } else { Some(digest) }; usize::from(a % 5)]))
+            Input::Bodies(
+                req,
+                Ok(alloc::vec![if a.is_multiple_of(3) { None } else { Some(digest) }; usize::from(a % 5)]),
+            )
         }
         10 => Input::Bodies(req, Err(net_err(n))),
-        11 => Input::Verified(Job(n % 64), if a.is_multiple_of(8) { Err(HeaderError::KesSig { evolution: 1 }) } else { Ok(()) }),
+        11 => Input::Verified(
+            Job(n % 64),
+            if a.is_multiple_of(8) { Err(HeaderError::KesSig { evolution: 1 }) } else { Ok(()) },
+        ),
         12 => {
             let id = of.point().id;
             let view = super::world::view(of.header.body.slot.0);
             let root = if a.is_multiple_of(8) { Hash::ZERO } else { of.header.body.state_root };
-            Input::Executed(id, if a.is_multiple_of(9) { Exec::Invalid(BlockRule::Ledger(2)) } else { Exec::Valid { root, view } })
+            Input::Executed(
+                id,
+                if a.is_multiple_of(9) { Exec::Invalid(BlockRule::Ledger(2)) } else { Exec::Valid { root, view } },
+            )
         }
         13 => Input::LeaderProof {
             slot: n % 40,

@@ -189,7 +189,9 @@ impl World {
                         self.flood(n, &bytes);
                     }
                 }
-                Effect::GetHeaders(req, to, locator) => self.send(n, number(to), Event::AskHeaders(n, life, req, locator)),
+                Effect::GetHeaders(req, to, locator) => {
+                    self.send(n, number(to), Event::AskHeaders(n, life, req, locator))
+                }
                 Effect::GetBodies(req, to, ids) => self.send(n, number(to), Event::AskBodies(n, life, req, ids)),
                 Effect::WakeAt { slot, ms } => {
                     let at = (slot * 1_000 + u64::from(ms) + u64::from(n) * 75).max(self.now);

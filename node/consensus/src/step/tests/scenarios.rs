@@ -38,7 +38,10 @@ fn judgements(node: &Node) -> Vec<Judgement> {
 }
 
 fn faults(node: &Node) -> Vec<FaultKind> {
-    node.out.iter().filter_map(|effect| if let Effect::Fault(_, kind, _) = effect { Some(*kind) } else { None }).collect()
+    node.out
+        .iter()
+        .filter_map(|effect| if let Effect::Fault(_, kind, _) = effect { Some(*kind) } else { None })
+        .collect()
 }
 
 fn drops(node: &Node) -> Vec<DropReason> {
@@ -53,7 +56,8 @@ fn tip_of(blocks: &[TestBlock]) -> Point {
 fn deliver(node: &mut Node, from: Peer, blocks: &[TestBlock]) {
     node.input(Input::PeerStatus(from, Status { tip: tip_of(blocks) }));
     let (req, _, locator) = node.asked_headers().expect("headers were asked for");
-    let known = |id: &nupeer_primitives::BlockId| blocks.iter().position(|block| block.point().id == *id).map(|at| at + 1);
+    let known =
+        |id: &nupeer_primitives::BlockId| blocks.iter().position(|block| block.point().id == *id).map(|at| at + 1);
     let start = locator.iter().find_map(known).unwrap_or(0);
     node.input(Input::Headers(req, Ok(blocks[start..].iter().map(TestBlock::bytes).collect())));
     node.answer_bodies(blocks);
@@ -353,7 +357,13 @@ fn equal_height_is_decided_by_the_vrf_within_the_tiebreak_window() {
                 gossip(&mut node, p, b);
                 node.answer_bodies(core::slice::from_ref(b));
             }
-            let expected = if !decided { first } else if b_is_lower { &b } else { &a };
+            let expected = if !decided {
+                first
+            } else if b_is_lower {
+                &b
+            } else {
+                &a
+            };
             assert_eq!(node.state.tip(), Some(expected.point()), "gap {gap}, a first: {first_is_a}");
         }
     }
