@@ -99,10 +99,10 @@ impl Chain for NodeChain {
             let effects = self.core.ask(Message::Tx(Arc::new(tx))).await.ok_or(Refusal::Stopping)?;
             let mut answer = Err(Refusal::Stopping);
             for effect in effects {
-                match &effect {
-                    Outbound::TxTaken { fee, .. } => answer = Ok(Amount::new(*fee)),
-                    Outbound::TxRefused { error, .. } => answer = Err(refusal(error)),
-                    _ => {}
+                if let Outbound::TxTaken { fee, .. } = &effect {
+                    answer = Ok(Amount::new(*fee));
+                } else if let Outbound::TxRefused { error, .. } = &effect {
+                    answer = Err(refusal(error));
                 }
                 drop(self.outbound.send(effect));
             }

@@ -62,14 +62,15 @@ impl Core {
     /// Sends a message from an async task.
     pub async fn send_async(&self, message: Message) {
         let sender = self.0.clone();
-        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, None))).await;
+        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, None)).is_ok()).await;
     }
 
     /// Sends a message and gives what the engine wants because of it.
     pub async fn ask(&self, message: Message) -> Option<Vec<Outbound>> {
         let (reply, answer) = oneshot::channel();
         let sender = self.0.clone();
-        tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, Some(reply)))).await.ok()?.ok()?;
+        // A refused send drops `reply`, which ends the wait below.
+        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, Some(reply))).is_ok()).await;
         answer.await.ok()
     }
 
@@ -78,7 +79,7 @@ impl Core {
         let (reply, answer) = oneshot::channel();
         let sender = self.0.clone();
         let look: Look = Box::new(move |engine| drop(reply.send(look(engine))));
-        tokio::task::spawn_blocking(move || sender.send(Command::Look(look))).await.ok()?.ok()?;
+        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Look(look)).is_ok()).await;
         answer.await.ok()
     }
 }

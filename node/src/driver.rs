@@ -239,7 +239,13 @@ impl Driver {
                 let why = format!("the database does not fit together ({error:?}); move it away and sync anew");
                 self.stop.send_replace(Some(why));
             }
-            other => tracing::debug!(?other, "consensus"),
+            Metric::Following(_)
+            | Metric::BlockRefused(..)
+            | Metric::Leader(_)
+            | Metric::SlotMissed(_)
+            | Metric::Rollback(_)
+            | Metric::NonceWithoutCardano(_)
+            | Metric::QueueFull(_) => tracing::debug!(?metric, "consensus"),
         }
     }
 

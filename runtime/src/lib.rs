@@ -3,6 +3,7 @@
 //! # The way of a block (ledger.md §7)
 //! 1. begin: cursor, epoch boundary; 2. tick prologue (governance: none yet); 3. Cardano inherents (none yet);
 //! 4. market batch; 5. transactions in body order; 6. fee split, header state, event digest, root.
+//!
 //! Steps 1-4 and 6 cannot fail: an error there is a [`Bug`](nupeer_primitives::state::Bug), the node halts and changes
 //! nothing.
 //!

@@ -21,7 +21,7 @@ pub enum Preset {
     Mainnet,
     /// A network on one machine or among friends; funds are free.
     Devnet,
-    /// As devnet, with slots of 100 ms of virtual time.
+    /// As devnet, in virtual time.
     Sim,
 }
 
@@ -69,7 +69,7 @@ impl Preset {
                 kes_evolutions: 62,
             },
             Self::Sim => Constants {
-                slot_ms: 100,
+                slot_ms: 1_000,
                 f: (1, 2),
                 k: 12,
                 epoch_slots: 120,

@@ -94,8 +94,10 @@ pub fn take_snapshot(work: &mut Work<'_>, epoch: Epoch, parameters: &WeightParam
     Ok(())
 }
 
-/// Every pool, its stake, and whether it is jailed.
-fn current_stake(work: &Work<'_>) -> Result<(Vec<PoolId>, Vec<PoolStake>, Vec<bool>), Bug> {
+/// Every pool, its stake, and whether it is jailed, column by column.
+type CurrentStake = (Vec<PoolId>, Vec<PoolStake>, Vec<bool>);
+
+fn current_stake(work: &Work<'_>) -> Result<CurrentStake, Bug> {
     let (mut ids, mut stakes, mut jailed) = (Vec::new(), Vec::new(), Vec::new());
     for (key, pool) in work.scan::<Pool>(&Key::new(0x08), &[], POOLS_MAX)? {
         let id = pool_of(&key)?;

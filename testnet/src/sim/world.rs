@@ -133,7 +133,7 @@ impl World {
                 Some(2) if pools >= 5 => Role::Withholder,
                 _ => Role::Honest,
             };
-            let skew = i64::try_from(dice.below(60)).unwrap_or(0).saturating_sub(30);
+            let skew = i64::try_from(dice.below(600)).unwrap_or(0).saturating_sub(300);
             nodes.push(Node::new(&shared, role, seeds.get(n).copied(), skew)?);
         }
         Ok(Self {
@@ -216,7 +216,7 @@ impl World {
         for node in 0..self.nodes.len() {
             self.clock_at(node, slot, 0);
             let status = self.nodes.get(node).and_then(Node::status);
-            if let Some(status) = status.filter(|_| slot % 5 == 0) {
+            if let Some(status) = status.filter(|_| slot.is_multiple_of(5)) {
                 for to in 0..self.nodes.len() {
                     self.send(node, to, Packet::Status(status));
                 }
@@ -269,7 +269,7 @@ impl World {
             let sides = (0..self.nodes.len()).map(|_| self.chance.chance(500)).collect();
             self.sides = Some(sides);
             self.count("partitions");
-            let length = self.chance.below(9).saturating_add(2).saturating_mul(slot_ms);
+            let length = self.chance.below(6).saturating_add(2).saturating_mul(slot_ms);
             self.schedule(self.now_ms.saturating_add(length), Event::Heal);
         }
         if self.chance.chance(80) {
@@ -467,13 +467,12 @@ impl World {
         if from == to {
             return;
         }
-        if let Some(sides) = &self.sides {
-            if sides.get(from) != sides.get(to) && from != JUNK {
-                self.count("partitioned");
-                return;
-            }
+        let split = self.sides.as_ref().is_some_and(|sides| sides.get(from) != sides.get(to));
+        if split && from != JUNK {
+            self.count("partitioned");
+            return;
         }
-        let mut delay = self.chance.below(55).saturating_add(5);
+        let mut delay = self.chance.below(95).saturating_add(5);
         if !self.quiet() {
             if self.chance.chance(15) {
                 self.count("lost");
@@ -481,7 +480,7 @@ impl World {
             }
             if self.chance.chance(30) {
                 self.count("delayed");
-                delay = delay.saturating_add(self.chance.below(300));
+                delay = delay.saturating_add(self.chance.below(1_500));
             }
             if self.chance.chance(30) {
                 self.count("reordered");
