@@ -82,6 +82,8 @@ struct Daemon {
     edge: Option<Arc<Edge<NodeChain>>>,
     hosting: Option<Hosting>,
     began: Instant,
+    /// Why the last look at the chain failed, said once.
+    blind_for: Option<String>,
 }
 
 /// What a machine with leases has beside.
@@ -115,7 +117,7 @@ impl Daemon {
         } else {
             None
         };
-        Ok(Self { config, config_path, chain, session, metrics, edge, hosting, began: Instant::now() })
+        Ok(Self { config, config_path, chain, session, metrics, edge, hosting, began: Instant::now(), blind_for: None })
     }
 
     async fn serve(&mut self, stop: &mut (impl Future<Output = ()> + Unpin), set_log: impl Fn(&str)) -> Result<()> {
@@ -189,6 +191,9 @@ impl Daemon {
         let Some(hosting) = &self.hosting else { return };
         match self.chain.view(hosting.state.wanted()).await {
             Ok(view) => {
+                if self.blind_for.take().is_some() {
+                    info!(height = view.head.height.0, "the chain is seen again");
+                }
                 for (lease, seen) in &view.leases {
                     hosting.counter.set(Held { lease: *lease, epoch: seen.epoch }, seen.tenant);
                 }
@@ -196,7 +201,11 @@ impl Daemon {
             }
             Err(error) => {
                 self.metrics.add("chain_errors_total", &[], 1.0);
-                tracing::debug!(%error, "no view");
+                let why = error.to_string();
+                if self.blind_for.as_ref() != Some(&why) {
+                    warn!(why, "the chain is not seen; workloads go on");
+                    self.blind_for = Some(why);
+                }
             }
         }
     }
