@@ -87,17 +87,21 @@ pub async fn run(config: Config) -> Result<()> {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(3), serving).await;
     }
     network.stop().await;
+    end_tasks(tasks, driver, engine_thread).await;
+    match reason {
+        Some(reason) => bail!("{reason}"),
+        None => Ok(()),
+    }
+}
+
+/// Ends the driver, then the engine, which ends with its last sender; whatever it was committing is committed.
+async fn end_tasks(tasks: [tokio::task::JoinHandle<()>; 4], driver: Driver, engine: std::thread::JoinHandle<()>) {
     for task in tasks {
         task.abort();
         let _ = task.await;
     }
     drop(driver);
-    // The engine ends with its last sender; whatever it was committing is committed.
-    let _ = tokio::task::spawn_blocking(move || engine_thread.join()).await;
-    match reason {
-        Some(reason) => bail!("{reason}"),
-        None => Ok(()),
-    }
+    let _ = tokio::task::spawn_blocking(move || engine.join()).await;
 }
 
 fn open_storage(config: &Config, genesis: &Genesis, chain: &Chain) -> Result<Arc<Storage>> {

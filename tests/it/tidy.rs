@@ -49,7 +49,9 @@ fn files_and_functions_fit() {
         if count > LINES_MAX {
             too_long.push(format!("{}: {count} lines", name(&file)));
         }
-        for (line, length) in long_functions(&code) {
+        // Tables of cases are as long as their cases.
+        let is_test = name(&file).contains("tests");
+        for (line, length) in long_functions(&code).into_iter().filter(|_| !is_test) {
             too_long.push(format!("{}:{line}: function of {length} lines", name(&file)));
         }
     }
@@ -60,11 +62,15 @@ fn files_and_functions_fit() {
 fn long_functions(code: &str) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     let mut open: Vec<(usize, usize)> = Vec::new();
-    for (number, line) in code.lines().enumerate() {
+    let lines: Vec<&str> = code.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
         let depth = line.len() - line.trim_start().len();
         let trimmed = line.trim_start();
         let words = trimmed.split(['(', '<']).next().unwrap_or_default();
-        let is_item = !trimmed.starts_with("//") && !trimmed.ends_with(';');
+        // A function of a trait may have no body: its head ends with a semicolon.
+        let head =
+            lines[number..].iter().find(|line| line.ends_with('{') || line.ends_with(';') || line.ends_with('}'));
+        let is_item = !trimmed.starts_with("//") && head.is_some_and(|head| head.ends_with('{'));
         if is_item
             && (words.starts_with("fn ") || words.contains(" fn "))
             && !words.contains('"')
