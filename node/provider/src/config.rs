@@ -217,7 +217,9 @@ impl PolicyConfig {
 }
 
 fn account(key: &'static str, text: &str) -> Result<AccountId, ConfigError> {
-    AccountId::from_bech32(text).map(|(_, id)| id).map_err(|_| value(key, text, "an account like nup1... or nup_test1..."))
+    AccountId::from_bech32(text)
+        .map(|(_, id)| id)
+        .map_err(|_| value(key, text, "an account like nup1... or nup_test1..."))
 }
 
 /// `[edge]`

@@ -20,9 +20,9 @@ use crate::config::Config;
 use crate::core::{Effect, Event, Held, Input, JournalHealth, Note, State, Task, step};
 use crate::desk::{Counter, TenantDesk};
 use crate::edge::{Edge, EdgeSettings};
+use crate::journal::Journal;
 use crate::journal::book::Book;
 use crate::journal::record::{Body, HandleRecord};
-use crate::journal::Journal;
 use crate::keys::{self, SessionKey};
 use crate::meter::Source;
 use crate::metrics::{self, Metrics};
@@ -112,11 +112,8 @@ impl Daemon {
         let chain = Arc::new(connect(&config, account, &session).await?);
         info!(network = chain.genesis().name, genesis = %chain.genesis_hash().0, "chain found");
         let edge = if config.edge.enabled { Some(start_edge(&config, &chain).await?) } else { None };
-        let hosting = if config.is_host() {
-            Some(start_hosting(&config, &chain, &session, journal, &book)?)
-        } else {
-            None
-        };
+        let hosting =
+            if config.is_host() { Some(start_hosting(&config, &chain, &session, journal, &book)?) } else { None };
         Ok(Self { config, config_path, chain, session, metrics, edge, hosting, began: Instant::now(), blind_for: None })
     }
 
@@ -178,10 +175,8 @@ impl Daemon {
         let mut samples = Vec::new();
         for (held, totals) in hosting.relay.totals() {
             let Some(w) = hosting.state.workload(held.lease).filter(|w| w.held == held) else { continue };
-            let generation = *hosting
-                .generations
-                .entry(held)
-                .or_insert_with(|| w.money.counters().next_relay_generation());
+            let generation =
+                *hosting.generations.entry(held).or_insert_with(|| w.money.counters().next_relay_generation());
             samples.push(Event::Sample { held, source: Source::Relay, generation, totals });
         }
         samples.into_iter().for_each(|sample| self.feed(sample));
@@ -245,7 +240,8 @@ impl Daemon {
     }
 
     async fn place_offers(&self, host: &HostView) {
-        let Some(hosting) = self.hosting.as_ref().filter(|_| !self.config.offers.is_empty() && !self.config.policy.drain)
+        let Some(hosting) =
+            self.hosting.as_ref().filter(|_| !self.config.offers.is_empty() && !self.config.policy.drain)
         else {
             return;
         };
@@ -518,7 +514,11 @@ impl Daemon {
         let (count, ns) = hosting.journal.fsync_cost();
         m.set_total("journal_fsync_seconds_count", &[], real(count));
         m.set_total("journal_fsync_seconds_sum", &[], real(ns) / 1e9);
-        m.set("edge_links_up", &[], real(u64::try_from(hosting.links.iter().filter(|l| l.is_up()).count()).unwrap_or(0)));
+        m.set(
+            "edge_links_up",
+            &[],
+            real(u64::try_from(hosting.links.iter().filter(|l| l.is_up()).count()).unwrap_or(0)),
+        );
     }
 
     async fn retire(self) {

@@ -5,7 +5,6 @@
 //! skipped loudly where they are not set.
 use super::*;
 use crate::recovery::{check, journal_path};
-use std::path::Path;
 use axum::extract::{Path as UrlPath, State as Shared};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -13,13 +12,14 @@ use axum::{Json, Router};
 use nupeer_client::api::*;
 use nupeer_client::bundle::{Bundle, BundleAddress, BundleKey, wrap};
 use nupeer_client::delivery::UploadPermit;
-use nupeer_client::manifest::{Artifact, ArtifactKind, EgressMode, Expose, Restart, Workload as Manifest};
 use nupeer_client::genesis_json;
+use nupeer_client::manifest::{Artifact, ArtifactKind, EgressMode, Expose, Restart, Workload as Manifest};
 use nupeer_primitives::genesis::{Constants, Genesis};
 use nupeer_primitives::hash::{Hash, blake2b_256};
 use nupeer_primitives::market::Family;
 use nupeer_primitives::receipt::Role;
 use nupeer_primitives::{GenesisHash, LeaseId, SignedReceipt, Transaction};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -67,7 +67,14 @@ fn genesis() -> Genesis {
         system_start_ms: crate::clock::wall_ms(),
         seed: Hash([1; 32]),
         constants: Constants {
-            slot_ms: 1_000, f: (1, 2), k: 6, epoch_slots: 120, freeze: 24, target: 48, kes_period: 3_600, kes_evolutions: 62,
+            slot_ms: 1_000,
+            f: (1, 2),
+            k: 6,
+            epoch_slots: 120,
+            freeze: 24,
+            target: 48,
+            kes_period: 3_600,
+            kes_evolutions: 62,
         },
         parameters,
         assets: vec![],
@@ -171,12 +178,20 @@ fn account() -> String {
 async fn serve_node(node: Node) -> String {
     let account_info = || async {
         Json(AccountInfo {
-            account: account(), exists: true, seq_base: 0, seq_map: "0".repeat(32), balances: vec![], grants: vec![],
+            account: account(),
+            exists: true,
+            seq_base: 0,
+            seq_map: "0".repeat(32),
+            balances: vec![],
+            grants: vec![],
         })
     };
     let edges = || async {
         Json(vec![EdgeInfo {
-            account: "edge".into(), key: key(2).public().to_hex(), addresses_hash: String::new(), bond: Micro(0),
+            account: "edge".into(),
+            key: key(2).public().to_hex(),
+            addresses_hash: String::new(),
+            bond: Micro(0),
         }])
     };
     let block = |Shared(node): Shared<Node>, UrlPath(at): UrlPath<u64>| async move {
@@ -184,13 +199,24 @@ async fn serve_node(node: Node) -> String {
             return Err(StatusCode::NOT_FOUND);
         }
         Ok(Json(BlockInfo {
-            point: point(at), parent: String::new(), pool: String::new(), state_root: String::new(), body_bytes: 0,
-            txs: vec![], is_final: false, events: vec![],
+            point: point(at),
+            parent: String::new(),
+            pool: String::new(),
+            state_root: String::new(),
+            body_bytes: 0,
+            txs: vec![],
+            is_final: false,
+            events: vec![],
         }))
     };
     let tx = |UrlPath(id): UrlPath<String>| async move {
         Json(TxInfo {
-            id, status: "included".into(), block: Some(point(1)), outcome: Some("ok".into()), code: None, fee: None,
+            id,
+            status: "included".into(),
+            block: Some(point(1)),
+            outcome: Some("ok".into()),
+            code: None,
+            fee: None,
             events: vec![],
         })
     };
@@ -473,9 +499,10 @@ async fn restarted(stage: &Stage, running: Running) -> Running {
     answers(*port).await;
     until("settled again", node, |w| w.settled.len() > settled).await;
     let w = world(node);
-    let rising = w.settled.windows(2).all(|two| {
-        two[0].receipt.seq < two[1].receipt.seq && two[0].receipt.t_end_ms < two[1].receipt.t_end_ms
-    });
+    let rising = w
+        .settled
+        .windows(2)
+        .all(|two| two[0].receipt.seq < two[1].receipt.seq && two[0].receipt.t_end_ms < two[1].receipt.t_end_ms);
     assert!(rising, "receipts go on where they were");
     assert_eq!(w.actions.iter().filter(|name| **name == "Ready").count(), 1, "it never stopped");
     drop(w);

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nupeer_client::delivery::{Capability, HEADER_CAPABILITY};
-use nupeer_plugin_protocol::v1::{LogsRequest, LogStream};
+use nupeer_plugin_protocol::v1::{LogStream, LogsRequest};
 use nupeer_primitives::market::delegate_scope;
 use nupeer_primitives::receipt::Role;
 use nupeer_primitives::{AccountId, Cbor, GenesisHash, LeaseId, Signature, SignedReceipt, VerificationKey};
@@ -56,7 +56,8 @@ impl Counter {
     /// A lease is here, and whose it is.
     pub fn set(&self, held: Held, tenant: AccountId) {
         let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        let receipt = leases.get(&held.lease).filter(|entry| entry.held == held).and_then(|entry| entry.receipt.clone());
+        let receipt =
+            leases.get(&held.lease).filter(|entry| entry.held == held).and_then(|entry| entry.receipt.clone());
         leases.insert(held.lease, Entry { held, tenant, receipt });
     }
     /// A receipt waits for its witness.
@@ -163,7 +164,8 @@ impl TenantDesk {
         let (kind, lease, rest) = (parts.next(), parts.next().and_then(LeaseId::from_hex), parts.next());
         let entry = lease.filter(|lease| *lease == held.lease).and_then(|lease| self.counter.get(lease));
         let entry = entry.filter(|entry| entry.held == held);
-        let entry = entry.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "provider.LeaseUnknown", "not held here"))?;
+        let entry =
+            entry.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "provider.LeaseUnknown", "not held here"))?;
         match (request.method().clone(), kind, rest) {
             (Method::GET, Some("receipts"), None) => self.offered(&entry),
             (Method::POST, Some("receipts"), None) => self.posted(&entry, request).await,
@@ -238,9 +240,8 @@ impl TenantDesk {
         };
         let since_ms = get("since_ms").and_then(|text| text.parse().ok()).unwrap_or(0);
         let follow = get("follow") == Some("true");
-        let unavailable = |why: &dyn std::fmt::Display| {
-            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "provider.Unavailable", why)
-        };
+        let unavailable =
+            |why: &dyn std::fmt::Display| Refused::new(StatusCode::SERVICE_UNAVAILABLE, "provider.Unavailable", why);
         let runner = self.runner.get().ok_or_else(|| unavailable(&"the daemon is still starting"))?;
         let record = runner.handle(entry.held).ok_or_else(|| unavailable(&"the workload was not prepared yet"))?;
         let text = format!("logs since {since_ms} read by {}", key.account());

@@ -15,12 +15,15 @@ use tracing_subscriber::{EnvFilter, fmt, reload};
 
 /// Runs other people's workloads on this machine and gets paid for it; or lets clients in, as an edge.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:\n  \
+#[command(
+    version,
+    after_help = "Examples:\n  \
     nupeer-provider keygen /etc/nupeer/session.key\n  \
     nupeer-provider run --config /etc/nupeer/provider.toml\n  \
     nupeer-provider check --config /etc/nupeer/provider.toml\n  \
     nupeer-provider conformance /usr/lib/nupeer/nupeer-plugin-wasm --artifact fixture.wasm --case C4\n\n\
-    SIGHUP reloads offers, policy and log level. SIGTERM leaves; workloads stay and are found again.")]
+    SIGHUP reloads offers, policy and log level. SIGTERM leaves; workloads stay and are found again."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -80,7 +80,8 @@ impl Metrics {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "# TYPE nupeer_provider_{name} {kind}");
             for (labels, value) in &family.values {
-                let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
+                let pairs: Vec<String> =
+                    labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
                 let braces = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
                 let _ = writeln!(out, "nupeer_provider_{name}{braces} {value}");
             }

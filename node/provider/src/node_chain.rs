@@ -287,8 +287,9 @@ impl Network {
             "mainnet" | "devnet" | "sim" => Ok(Self::Named(text.to_owned())),
             path => {
                 let unreadable = |why: String| ChainError::ProofInvalid { node: path.to_owned(), why };
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| unreadable(format!("network is neither mainnet nor devnet nor a genesis file: {e}")))?;
+                let text = std::fs::read_to_string(path).map_err(|e| {
+                    unreadable(format!("network is neither mainnet nor devnet nor a genesis file: {e}"))
+                })?;
                 let genesis = genesis_json::from_json(&text).map_err(|e| unreadable(e.to_string()))?;
                 Ok(Self::Pinned(genesis.hash()))
             }
@@ -394,14 +395,10 @@ impl Chain for NodeChain {
     async fn view(&self, wanted: Wanted) -> Result<ChainView, ChainError> {
         let (status, infos) = self.leases(&wanted).await?;
         let market_ms = status.market_now_ms;
-        let edges = if infos.iter().any(|info| !info.edges.is_empty()) {
-            self.edge_keys().await?
-        } else {
-            BTreeMap::new()
-        };
+        let edges =
+            if infos.iter().any(|info| !info.edges.is_empty()) { self.edge_keys().await? } else { BTreeMap::new() };
         let parameter = |name: &str| self.genesis.parameter(name).unwrap_or(0);
-        let exposure_ms =
-            parameter("market.max_unacked_ms").saturating_add(parameter("market.settle_every_ms"));
+        let exposure_ms = parameter("market.max_unacked_ms").saturating_add(parameter("market.settle_every_ms"));
         let us = *self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let mut leases = BTreeMap::new();
         for info in &infos {
@@ -441,7 +438,8 @@ impl Chain for NodeChain {
             });
         }
         let configured = *self.host.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = out.iter().find(|host| configured.map_or(host.session_key == self.session.public(), |id| host.id == id));
+        let own =
+            out.iter().find(|host| configured.map_or(host.session_key == self.session.public(), |id| host.id == id));
         if let Some(own) = own {
             *self.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.id);
         }

@@ -49,14 +49,16 @@ pub fn missing(
     let unknown = || OfferError::InstrumentUnknown { name: offer.instrument.clone() };
     let market = instruments.iter().find(|market| market.name == offer.instrument).ok_or_else(unknown)?;
     let tick = price.get().div_ceil(market.tick_size.max(1)).max(u64::from(market.lo));
-    let tick = u16::try_from(tick).ok().filter(|tick| *tick <= market.hi).ok_or_else(|| OfferError::PriceOutOfRange {
-        name: offer.instrument.clone(),
-        price,
-        lo: market.lo,
-        hi: market.hi,
-        tick_size: market.tick_size,
-    })?;
-    let stands = open.iter().any(|o| o.side == "ask" && o.host == Some(host.0) && o.instrument == market.id && o.lots > 0);
+    let tick =
+        u16::try_from(tick).ok().filter(|tick| *tick <= market.hi).ok_or_else(|| OfferError::PriceOutOfRange {
+            name: offer.instrument.clone(),
+            price,
+            lo: market.lo,
+            hi: market.hi,
+            tick_size: market.tick_size,
+        })?;
+    let stands =
+        open.iter().any(|o| o.side == "ask" && o.host == Some(host.0) && o.instrument == market.id && o.lots > 0);
     let left = free.entry(market.family.clone()).or_default();
     let wanted = offer.lots_max.saturating_sub(leased.get(&market.id).copied().unwrap_or(0));
     let lots = wanted.min(*left);
@@ -102,7 +104,8 @@ mod tests {
     }
 
     fn ask(price: u64, free: u32, leased: u32, open: &[OrderInfo]) -> Result<Option<Ask>, OfferError> {
-        let offer = OfferConfig { instrument: "W.EU.D.ROLL".into(), price_min: String::new(), lots_max: 12, standby_bps: 0 };
+        let offer =
+            OfferConfig { instrument: "W.EU.D.ROLL".into(), price_min: String::new(), lots_max: 12, standby_bps: 0 };
         let mut free = [("W".to_owned(), free)].into();
         missing(&offer, Amount::new(price), HostId(1), &[market()], open, &mut free, &[(4, leased)].into())
     }

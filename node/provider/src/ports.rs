@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nupeer_primitives::market::{Family, MarketMs};
-use nupeer_primitives::{AccountId, Action, Amount, BlockId, Height, HostId, InstrumentId, LeaseId, TxId, VerificationKey};
+use nupeer_primitives::{
+    AccountId, Action, Amount, BlockId, Height, HostId, InstrumentId, LeaseId, TxId, VerificationKey,
+};
 
 /// Where a lease stands (market.md §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

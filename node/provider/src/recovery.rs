@@ -47,7 +47,11 @@ pub fn remembered(book: &Book) -> (Vec<Workload>, BTreeMap<Held, HandleRecord>) 
         if entry.wiped_ms.is_some() && unsettled.is_empty() && entry.handles.is_empty() {
             continue;
         }
-        let receipts = if unsettled.is_empty() { entry.receipts.values().next_back().cloned().into_iter().collect() } else { unsettled };
+        let receipts = if unsettled.is_empty() {
+            entry.receipts.values().next_back().cloned().into_iter().collect()
+        } else {
+            unsettled
+        };
         let witnesses: Vec<_> = entry.witnesses.iter().map(|((seq, role), (key, s))| (*seq, *role, *key, *s)).collect();
         let money = Money::restored(entry.sample.clone(), receipts, &witnesses, entry.audit_head);
         if let Some(handle) = entry.handles.values().next_back() {
@@ -73,7 +77,8 @@ pub fn check(config_path: &Path) -> Result<String> {
         let entry = book.entries.get(&w.held);
         let settled = entry.and_then(|entry| entry.settled).map_or(0, |(seq, _)| seq);
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "lease {} epoch {}: {phase}, receipt {last}, settled {settled}", w.held.lease, w.held.epoch);
+        let _ =
+            writeln!(out, "lease {} epoch {}: {phase}, receipt {last}, settled {settled}", w.held.lease, w.held.epoch);
     }
     let _ = writeln!(out, "{} leases", workloads.len());
     Ok(out)

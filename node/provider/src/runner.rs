@@ -257,7 +257,8 @@ impl Runner {
 
     /// Bundle by the wrap, manifest by the bundle, artifact by the manifest; then the plugin's own check.
     async fn open(&self, held: Held, lease: &LeaseView) -> Result<(), TaskError> {
-        let wrap = lease.wrap.as_ref().ok_or_else(|| TaskError::NotYet("the tenant has sealed no key yet".to_owned()))?;
+        let wrap =
+            lease.wrap.as_ref().ok_or_else(|| TaskError::NotYet("the tenant has sealed no key yet".to_owned()))?;
         let (key, address) = unwrap(wrap, &held.lease, &self.tools.seal, &self.tools.genesis)?;
         let sealed = self.blob(held, "bundle", &address.to_hex()).await?;
         let bundle = Bundle::open(&sealed, &key, &self.tools.genesis, &lease.manifest_hash)?;
@@ -300,7 +301,9 @@ impl Runner {
                 continue;
             };
             let descriptor = plugin.descriptor();
-            if descriptor.artifacts.iter().any(|known| known == kind) && !(descriptor.development && self.tools.is_mainnet) {
+            if descriptor.artifacts.iter().any(|known| known == kind)
+                && !(descriptor.development && self.tools.is_mainnet)
+            {
                 return Ok((name.clone(), plugin));
             }
         }

@@ -20,7 +20,7 @@
 //!
 //! # Invariants
 //! - The root is a function of the state before and the net diff alone; the order inside one diff is fixed.
-//! - [`restore`] after [`apply`] is the identity on head, leaves and nodes (I9).
+//! - [`restore`] after [`apply()`] is the identity on head, leaves and nodes (I9).
 //! - A batch hashes each touched node once, level by level.
 //!
 //! # What it deliberately does not do

@@ -76,13 +76,17 @@ impl Truth {
                     epoch > held.epoch
                         || (epoch == held.epoch
                             && match task {
-                                Task::Stop => matches!(state, LeaseState::Grace | LeaseState::Closing | LeaseState::Purging | LeaseState::Closed),
+                                Task::Stop => matches!(
+                                    state,
+                                    LeaseState::Grace | LeaseState::Closing | LeaseState::Purging | LeaseState::Closed
+                                ),
                                 _ => matches!(state, LeaseState::Purging | LeaseState::Closed),
                             })
                 };
-                let buried = self.on_chain(rig).into_iter().filter(|(h, epoch, state)| {
-                    h + RULES.depth_final <= rig.height && argues(*epoch, *state)
-                });
+                let buried = self
+                    .on_chain(rig)
+                    .into_iter()
+                    .filter(|(h, epoch, state)| h + RULES.depth_final <= rig.height && argues(*epoch, *state));
                 let mut heights: Vec<u64> = buried.map(|(h, ..)| h).collect();
                 heights.dedup();
                 let wanted = if *task == Task::Destroy { 3 } else { 1 };

@@ -403,9 +403,8 @@ impl Workload {
 
     /// Opens or shuts the way of requests. Shutting is no teardown: nothing is lost by it.
     pub(super) fn route(&mut self, effects: &mut Vec<Effect>) {
-        let served = self.current().is_some_and(|view| {
-            view.state.is_served() || view.state == LeaseState::Provisioning
-        });
+        let served =
+            self.current().is_some_and(|view| view.state.is_served() || view.state == LeaseState::Provisioning);
         let open = served && matches!(self.holder, Holder::Running { .. });
         if open != self.routed {
             self.routed = open;
@@ -471,9 +470,8 @@ pub(super) fn decide(w: &mut Workload, c: &Context<'_>, room: &mut Room, effects
         return verdict;
     }
     let view = w.view.as_ref().filter(|view| view.epoch == w.held.epoch && view.host == Some(c.us))?;
-    let patient = |task| w.submitted.is_none_or(|(last, at)| {
-        last != task || c.now_ms.saturating_sub(at) >= SUBMIT_PATIENCE_MS
-    });
+    let patient =
+        |task| w.submitted.is_none_or(|(last, at)| last != task || c.now_ms.saturating_sub(at) >= SUBMIT_PATIENCE_MS);
     match view.state {
         LeaseState::Queued | LeaseState::Failover | LeaseState::Grace | LeaseState::Closing => None,
         LeaseState::Purging | LeaseState::Closed => None,
@@ -493,18 +491,16 @@ pub(super) fn decide(w: &mut Workload, c: &Context<'_>, room: &mut Room, effects
         LeaseState::Provisioning if w.misfit && !view.resuming && w.fresh => {
             patient(Task::Decline).then_some(Task::Decline)
         }
-        LeaseState::Provisioning | LeaseState::Active | LeaseState::Reclaiming => {
-            match bring_up(w, view, c.now_ms) {
-                Some(task) => Some(task),
-                None => {
-                    let ready = view.state == LeaseState::Provisioning
-                        && w.fresh
-                        && w.holder == (Holder::Running { healthy: true })
-                        && patient(Task::Ready);
-                    ready.then_some(Task::Ready)
-                }
+        LeaseState::Provisioning | LeaseState::Active | LeaseState::Reclaiming => match bring_up(w, view, c.now_ms) {
+            Some(task) => Some(task),
+            None => {
+                let ready = view.state == LeaseState::Provisioning
+                    && w.fresh
+                    && w.holder == (Holder::Running { healthy: true })
+                    && patient(Task::Ready);
+                ready.then_some(Task::Ready)
             }
-        }
+        },
     }
 }
 
@@ -524,9 +520,9 @@ fn bring_up(w: &Workload, view: &LeaseView, now_ms: u64) -> Option<Task> {
 fn take_down(w: &mut Workload, c: &Context<'_>, effects: &mut Vec<Effect>) -> Option<Option<Task>> {
     if w.holder == Holder::Destroyed {
         let owed = w.current().is_some_and(|view| view.state == LeaseState::Purging && view.host == Some(c.us));
-        let waiting = w.submitted.is_some_and(|(task, at)| {
-            task == Task::Wiped && c.now_ms.saturating_sub(at) < SUBMIT_PATIENCE_MS
-        });
+        let waiting = w
+            .submitted
+            .is_some_and(|(task, at)| task == Task::Wiped && c.now_ms.saturating_sub(at) < SUBMIT_PATIENCE_MS);
         return Some((owed && w.fresh && !waiting).then_some(Task::Wiped));
     }
     let running = matches!(w.holder, Holder::Running { .. });

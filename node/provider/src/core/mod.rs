@@ -23,10 +23,10 @@ pub mod teardown;
 
 use std::collections::BTreeMap;
 
-use nupeer_primitives::{Hash, HostId, LeaseId, MeterReceipt, Signature, SignedReceipt, VerificationKey};
 use nupeer_primitives::receipt::Role;
+use nupeer_primitives::{Hash, HostId, LeaseId, MeterReceipt, Signature, SignedReceipt, VerificationKey};
 
-use crate::meter::{Source, SampleRecord, Totals};
+use crate::meter::{SampleRecord, Source, Totals};
 use crate::ports::{ChainRules, ChainView, HostView, LeaseState, Wanted};
 
 pub use accept::Policy;
@@ -426,16 +426,16 @@ fn signed(
 /// Merges what was proven. A lease that the view does not mention keeps what it had: absence proves nothing (L1).
 fn take_view(state: &mut State, view: ChainView, effects: &mut Vec<Effect>) {
     let (Some(us), Some(rules)) = (state.host_id(), state.rules) else { return };
-    if state.chain.as_ref().is_some_and(|mark| view.head.height.0.saturating_add(rules.depth_final) < mark.head.height.0) {
+    if state
+        .chain
+        .as_ref()
+        .is_some_and(|mark| view.head.height.0.saturating_add(rules.depth_final) < mark.head.height.0)
+    {
         // A node that fell further behind than a reorganisation can reach is a stale node, not news.
         return;
     }
-    let mark = Chainmark {
-        head: view.head,
-        market_ms: view.market_ms,
-        anchor: view.anchor,
-        skew_ms: view.clock_skew_ms,
-    };
+    let mark =
+        Chainmark { head: view.head, market_ms: view.market_ms, anchor: view.anchor, skew_ms: view.clock_skew_ms };
     for w in state.workloads.values_mut() {
         w.fresh = false;
     }
@@ -466,12 +466,13 @@ fn reconcile(state: &mut State, now_ms: u64, effects: &mut Vec<Effect>) {
     let journal = state.journal;
     let market_ms = state.chain.as_ref().map_or(0, |mark| mark.market_ms);
     for w in state.workloads.values_mut() {
+        // The way opens before an edge is asked to look through it.
+        w.route(effects);
         let context = lease::Context { now_ms, us, rules: &rules, journal, policy: &state.policy, market_ms };
         if let Some(task) = lease::decide(w, &context, &mut room, effects) {
             w.begin(now_ms, task);
             effects.push(Effect::Run { held: w.held, task });
         }
-        w.route(effects);
     }
 }
 

@@ -184,8 +184,7 @@ impl Money {
     /// Takes the chain's word; gives the seq that the journal may note as settled.
     pub(super) fn observe(&mut self, view: &ChainView, lease: &LeaseView, running: Option<bool>) -> Option<u64> {
         self.count_up(view.market_ms, lease, running);
-        self.closing_heads =
-            if lease.state == LeaseState::Closing { self.closing_heads.saturating_add(1) } else { 0 };
+        self.closing_heads = if lease.state == LeaseState::Closing { self.closing_heads.saturating_add(1) } else { 0 };
         self.witnessed_at_ms = self.witnessed_at_ms.max(lease.cosigned_ms);
         self.settled_at_ms = self.settled_at_ms.max(lease.active_since_ms);
         let advanced = lease.applied.seq > self.applied.seq;
@@ -240,7 +239,8 @@ impl Money {
             self.final_seq = Some(receipt.seq);
         }
         let seq = receipt.seq;
-        let offered = self.offered.entry(seq).or_insert(Offered { receipt, provider: None, witnesses: BTreeMap::new() });
+        let offered =
+            self.offered.entry(seq).or_insert(Offered { receipt, provider: None, witnesses: BTreeMap::new() });
         offered.provider = Some((key, signature));
         let signed = offered.to_signed();
         self.trim();
@@ -315,7 +315,12 @@ impl Money {
         self.last.as_ref().map_or(0, |last| last.t_end_ms).max(lease.active_since_ms)
     }
 
-    fn draft(&mut self, held: super::Held, lease: &LeaseView, mark: &Chainmark) -> Option<(SampleRecord, MeterReceipt)> {
+    fn draft(
+        &mut self,
+        held: super::Held,
+        lease: &LeaseView,
+        mark: &Chainmark,
+    ) -> Option<(SampleRecord, MeterReceipt)> {
         let sample = SampleRecord {
             lease: Some(held.lease),
             epoch: held.epoch,
@@ -369,9 +374,11 @@ impl Money {
     }
 
     fn claim(&self, lease: &LeaseView, mark: &Chainmark, rules: &ChainRules) -> Option<SignedReceipt> {
-        let alone = self.offered.values().next_back().filter(|o| {
-            o.witnesses.is_empty() && o.provider.is_some() && o.receipt.seq > self.applied.seq
-        })?;
+        let alone = self
+            .offered
+            .values()
+            .next_back()
+            .filter(|o| o.witnesses.is_empty() && o.provider.is_some() && o.receipt.seq > self.applied.seq)?;
         let silent_ms = mark.market_ms.saturating_sub(self.witnessed_at_ms.max(lease.active_since_ms));
         let worth = alone.receipt.amount > self.applied.amount || alone.receipt.is_final();
         (lease.pending_seq.is_none() && lease.state.is_billing() && worth && silent_ms > rules.max_unacked_ms)
@@ -410,9 +417,8 @@ pub(super) fn advance(state: &mut State, effects: &mut Vec<Effect>) {
                 money.retry_signing = false;
                 effects.extend(money.signing.clone().map(|(sample, receipt)| Effect::Sign { sample, receipt }));
             } else if *holder != Holder::Unrecovered && money.draft_is_due(lease, &mark, &rules) {
-                effects.extend(
-                    money.draft(*held, lease, &mark).map(|(sample, receipt)| Effect::Sign { sample, receipt }),
-                );
+                effects
+                    .extend(money.draft(*held, lease, &mark).map(|(sample, receipt)| Effect::Sign { sample, receipt }));
             }
         }
         if state.settling || money.settle_sent || mark.market_ms < money.settle_not_before_ms {

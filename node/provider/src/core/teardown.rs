@@ -49,12 +49,7 @@ pub fn evidence(epoch: u32, lease: &LeaseView) -> Evidence {
 /// Whether a sighting can no longer be reverted. Until there are finality certificates, a block under `depth_final`
 /// others counts as final; this function, and nothing else, will ask for the certificate instead.
 #[must_use]
-pub fn final_enough(
-    sighting: HeadRef,
-    head: HeadRef,
-    depth_final: u64,
-    ids: &BTreeMap<Height, BlockId>,
-) -> bool {
+pub fn final_enough(sighting: HeadRef, head: HeadRef, depth_final: u64, ids: &BTreeMap<Height, BlockId>) -> bool {
     head.height.0.checked_sub(sighting.height.0).is_some_and(|depth| depth >= depth_final)
         && ids.get(&sighting.height) == Some(&sighting.id)
 }
@@ -123,9 +118,7 @@ impl Sightings {
                 self.destroy_since_ms = by.market_ms;
                 true
             }
-            Some(last) => {
-                by.head.height.0.checked_sub(last.height.0).is_some_and(|d| d >= by.round_blocks.max(1))
-            }
+            Some(last) => by.head.height.0.checked_sub(last.height.0).is_some_and(|d| d >= by.round_blocks.max(1)),
         };
         if apart && self.destroy.len() < SIGHTINGS {
             self.destroy.push(by.head);

@@ -321,7 +321,8 @@ fn silence_not_found_and_forks_take_nothing_down() {
 #[test]
 fn unknown_is_asked_again_and_never_taken_down() {
     let held = Held { lease: LEASE, epoch: 1 };
-    let mut rig = Rig::with(lease(LeaseState::Purging), vec![Workload::recovered(held, false, money::Money::default())]);
+    let mut rig =
+        Rig::with(lease(LeaseState::Purging), vec![Workload::recovered(held, false, money::Money::default())]);
     for _ in 0..60 {
         rig.block();
         if rig.task().is_some() {
@@ -427,8 +428,7 @@ fn a_restart_offers_the_stored_body_again() {
     rig.count(5_000);
     rig.effects.clear();
     rig.blocks(3);
-    let Some(Effect::Sign { sample, receipt }) =
-        rig.effects.iter().find(|e| matches!(e, Effect::Sign { .. })).cloned()
+    let Some(Effect::Sign { sample, receipt }) = rig.effects.iter().find(|e| matches!(e, Effect::Sign { .. })).cloned()
     else {
         panic!("no draft")
     };

@@ -135,9 +135,8 @@ impl<C: Chain> Edge<C> {
         let ledger = Ledger::open(&dir.join("edge.journal"))?;
         let routes = Routes::new(ledger.counts());
         let acceptor = tls::acceptor(&key)?;
-        let listen = async |address| {
-            TcpListener::bind(address).await.map_err(|source| EdgeError::Listen { address, source })
-        };
+        let listen =
+            async |address| TcpListener::bind(address).await.map_err(|source| EdgeError::Listen { address, source });
         let (clients, tunnels) = (listen(settings.listen).await?, listen(settings.tunnel_listen).await?);
         let local = |listener: &TcpListener, address| {
             listener.local_addr().map_err(|source| EdgeError::Listen { address, source })

@@ -6,8 +6,8 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,10 +24,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
+use super::Edge;
 use super::limits::{CONNECTIONS_MAX, HEADER_BYTES_MAX, IDLE};
 use super::routes::{Entry, Found};
 use super::store::{BlobKind, StoreError};
-use super::Edge;
 use crate::ports::Chain;
 use crate::tunnel::count::{Counted, Outward};
 use crate::tunnel::wire::{self, Head, Purpose};
@@ -152,7 +152,8 @@ fn name_of(request: &Request<Incoming>, domain: Option<&str>) -> Option<String> 
         Some(host) => host,
         None => request.headers().get(header::HOST)?.to_str().ok()?,
     };
-    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(h, _)| h);
+    let host =
+        host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(h, _)| h);
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let inner = domain.and_then(|domain| host.strip_suffix(domain)?.strip_suffix('.').map(str::to_owned));
     Some(inner.unwrap_or(host))
@@ -194,7 +195,12 @@ async fn own<C: Chain>(edge: &Arc<Edge<C>>, path: &str, request: Request<Incomin
     }
 }
 
-async fn blob<C: Chain>(edge: &Arc<Edge<C>>, kind: BlobKind, address: &str, request: Request<Incoming>) -> Response<Body> {
+async fn blob<C: Chain>(
+    edge: &Arc<Edge<C>>,
+    kind: BlobKind,
+    address: &str,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let absent = || refuse(StatusCode::NOT_FOUND, "edge.BlobUnknown", "no such blob is stored here");
     match *request.method() {
         Method::GET => match edge.blobs.get(kind, address) {
@@ -217,7 +223,12 @@ fn bytes(status: StatusCode, content: Vec<u8>) -> Response<Body> {
     response
 }
 
-async fn put<C: Chain>(edge: &Arc<Edge<C>>, kind: BlobKind, address: &str, request: Request<Incoming>) -> Response<Body> {
+async fn put<C: Chain>(
+    edge: &Arc<Edge<C>>,
+    kind: BlobKind,
+    address: &str,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let headers = request.headers().clone();
     let get = |name: &'static str| headers.get(name).and_then(|value| value.to_str().ok());
     let permit = match UploadPermit::from_headers(get) {
@@ -226,7 +237,11 @@ async fn put<C: Chain>(edge: &Arc<Edge<C>>, kind: BlobKind, address: &str, reque
     };
     let body = Limited::new(request.into_body(), BLOB_BYTES_MAX);
     let Ok(Ok(content)) = tokio::time::timeout(IDLE, body.collect()).await else {
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "edge.BlobTooLarge", "at most 64 MiB are taken, within two minutes");
+        return refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "edge.BlobTooLarge",
+            "at most 64 MiB are taken, within two minutes",
+        );
     };
     let (edge, address) = (Arc::clone(edge), address.to_owned());
     let content = content.to_bytes();

@@ -211,7 +211,11 @@ impl Routes {
                 return Err("the chain knows no such lease".to_owned());
             }
             // A silent node changes nothing for what is served already, and lets nothing new in.
-            Err(error @ (ChainError::NodeUnreachable { .. } | ChainError::ProofInvalid { .. } | ChainError::Refused { .. })) => {
+            Err(
+                error @ (ChainError::NodeUnreachable { .. }
+                | ChainError::ProofInvalid { .. }
+                | ChainError::Refused { .. }),
+            ) => {
                 return known.ok_or_else(|| error.to_string());
             }
         }

@@ -88,7 +88,8 @@ fn workload(path: &Path, name: &'static str) -> tokio::task::JoinHandle<()> {
             let (stream, _) = listener.accept().await.unwrap();
             connections.spawn(async move {
                 let service = service_fn(move |request| answer(name, request));
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 let _ = connection.with_upgrades().await;
             });
         }
@@ -115,7 +116,8 @@ async fn answer(
                 io.read_exact(&mut buffer).await.unwrap();
                 io.write_all(&buffer).await.unwrap();
             });
-            let response = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "websocket");
+            let response =
+                Response::builder().status(101).header("connection", "upgrade").header("upgrade", "websocket");
             return Ok(response.body(Full::new(Bytes::new())).unwrap());
         }
         _ => name.to_owned(),
@@ -132,7 +134,11 @@ struct Rig {
     link: EdgeLink,
 }
 
-async fn start_edge(dir: &Path, chain: &Arc<FakeChain>, at: Option<EdgeAddresses>) -> (Arc<Edge<FakeChain>>, EdgeAddresses) {
+async fn start_edge(
+    dir: &Path,
+    chain: &Arc<FakeChain>,
+    at: Option<EdgeAddresses>,
+) -> (Arc<Edge<FakeChain>>, EdgeAddresses) {
     let any = "127.0.0.1:0".parse().unwrap();
     let settings = EdgeSettings {
         listen: at.map_or(any, |at| at.clients),
@@ -146,7 +152,9 @@ async fn start_edge(dir: &Path, chain: &Arc<FakeChain>, at: Option<EdgeAddresses
     for _ in 0..1_000 {
         match Edge::start(settings.clone(), GENESIS, key(50), Arc::clone(chain)).await {
             Ok(started) => return started,
-            Err(EdgeError::Listen { .. } | EdgeError::Journal(JournalError::Locked { .. })) => tokio::task::yield_now().await,
+            Err(EdgeError::Listen { .. } | EdgeError::Journal(JournalError::Locked { .. })) => {
+                tokio::task::yield_now().await
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -433,10 +441,23 @@ async fn receipts_are_signed_as_far_as_the_own_count_goes() {
     for (bad, why) in [
         (receipt(1, most - 1, &key(1)), "fall below"),
         (receipt(2, most, &key(2)), "not signed by this host"),
-        ({ let mut r = receipt(1, most, &key(1)); r.receipt.t_end_ms = 5; r }, "not signed by this host"),
-        ({ let mut r = receipt(1, most, &key(1)).receipt; r.up_ms = 5;
-           let s = key(1).sign(r.digest(&GENESIS).as_bytes());
-           SignedReceipt { receipt: r, signatures: vec![(Role::Provider, key(1).public(), s)] } }, "drafted twice"),
+        (
+            {
+                let mut r = receipt(1, most, &key(1));
+                r.receipt.t_end_ms = 5;
+                r
+            },
+            "not signed by this host",
+        ),
+        (
+            {
+                let mut r = receipt(1, most, &key(1)).receipt;
+                r.up_ms = 5;
+                let s = key(1).sign(r.digest(&GENESIS).as_bytes());
+                SignedReceipt { receipt: r, signatures: vec![(Role::Provider, key(1).public(), s)] }
+            },
+            "drafted twice",
+        ),
     ] {
         match ask(bad).await {
             Answer::Refused(text) => assert!(text.contains(why), "{text}"),

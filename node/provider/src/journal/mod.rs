@@ -37,7 +37,9 @@ pub const PRUNE_BYTES: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Damaged in the middle. Not retryable.
-    #[error("JournalCorrupt: {path} is damaged at byte {at} of {bytes}; workloads go on, nothing is signed; copy the file, then decide by hand")]
+    #[error(
+        "JournalCorrupt: {path} is damaged at byte {at} of {bytes}; workloads go on, nothing is signed; copy the file, then decide by hand"
+    )]
     Corrupt {
         /// Which file.
         path: PathBuf,
@@ -218,7 +220,13 @@ impl Journal<File> {
             let at = bytes.len();
             frame::write(&mut bytes, at, &record.to_cbor()).ok_or_else(|| self.too_large())?;
         }
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary).map_err(io(&temporary))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&temporary)
+            .map_err(io(&temporary))?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| JournalError::Locked { path: temporary.clone() })?;
         file.append(&bytes).and_then(|()| file.sync_all()).map_err(io(&temporary))?;

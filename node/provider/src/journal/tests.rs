@@ -53,7 +53,10 @@ fn all_kinds() -> Vec<Record> {
         put(1, handle(1)),
         put(2, Body::Sample(sample(1))),
         put(3, Body::Receipt(receipt(1, 1, 500))),
-        put(4, Body::Witness { seq: 1, role: Role::Edge, key: VerificationKey([4; 32]), signature: Signature([5; 64]) }),
+        put(
+            4,
+            Body::Witness { seq: 1, role: Role::Edge, key: VerificationKey([4; 32]), signature: Signature([5; 64]) },
+        ),
         put(5, Body::Settled { seq: 1 }),
         put(6, Body::Audit { head: Hash([6; 32]), text: "logs read".into() }),
         put(7, Body::Wipe { volumes: vec![("data".into(), 9)], method: 0 }),

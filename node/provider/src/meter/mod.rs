@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use nupeer_plugin_protocol::fold::Fold;
 use nupeer_plugin_protocol::v1::{Counter, Sample};
+use nupeer_primitives::LeaseId;
 use nupeer_primitives::cbor::{Cbor, Reader, Writer};
 use nupeer_primitives::error::Malformed;
-use nupeer_primitives::LeaseId;
 
 /// Cumulative totals by meter kind.
 pub type Totals = BTreeMap<u32, u64>;
@@ -70,7 +70,8 @@ pub struct Counters {
 impl Counters {
     /// Takes a sample; kinds beyond the limit are ignored.
     pub fn take(&mut self, source: Source, generation: u64, totals: &Totals) {
-        let counters = totals.iter().take(KINDS_MAX).map(|(kind, total)| Counter { kind: *kind, total: *total }).collect();
+        let counters =
+            totals.iter().take(KINDS_MAX).map(|(kind, total)| Counter { kind: *kind, total: *total }).collect();
         let sample = Sample { generation, counters, ..Sample::default() };
         match source {
             Source::Plugin => self.plugin.take(&sample),

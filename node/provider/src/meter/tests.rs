@@ -82,10 +82,7 @@ fn a_fall_without_a_generation_adds_nothing_and_is_marked() {
     let r = draft(&c, &b).unwrap();
     assert_eq!((r.counters[1].1, r.flags), (70, FLAG_RESET | FLAG_FINAL));
     b_last.t_end_ms = 5_000;
-    assert_eq!(
-        draft(&c, &basis(&b_last, 5_000)),
-        Err(DraftError::TimeStands { now_ms: 5_000, last_ms: 5_000 })
-    );
+    assert_eq!(draft(&c, &basis(&b_last, 5_000)), Err(DraftError::TimeStands { now_ms: 5_000, last_ms: 5_000 }));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! The daemon's side of RPP/1 (spec/provider.md section 1): starts plugins, greets them, calls them.
 //!
-//! - [`launch`] starts one plugin process and carries it through the handshake.
+//! - [`launch()`] starts one plugin process and carries it through the handshake.
 //! - [`Plugin`] is a greeted and configured plugin: one method per call, each bounded in time.
 //! - [`PluginHost`] keeps a plugin up: whatever way it ends, the next one starts after 1 s, 2 s, … 60 s.
 //!

@@ -77,7 +77,8 @@ where
     let mut driver = Driver { connection, asks, waiting: None, give };
     tokio::spawn(async move {
         poll_fn(|cx| driver.poll(cx)).await;
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), poll_fn(|cx| driver.connection.poll_close(cx))).await;
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), poll_fn(|cx| driver.connection.poll_close(cx)))
+            .await;
     });
     (Opener(open), incoming)
 }
