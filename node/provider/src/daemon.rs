@@ -183,6 +183,10 @@ impl Daemon {
     }
 
     async fn look(&mut self) {
+        // At start nothing can be judged before parameters and the own host are known.
+        if self.hosting.as_ref().is_some_and(|hosting| !hosting.state.is_oriented()) {
+            self.look_slowly().await;
+        }
         let Some(hosting) = &self.hosting else { return };
         match self.chain.view(hosting.state.wanted()).await {
             Ok(view) => {
@@ -331,7 +335,7 @@ impl Daemon {
     fn run_task(&self, held: Held, task: Task) {
         let Some(hosting) = &self.hosting else { return };
         let lease = hosting.state.workload(held.lease).and_then(|w| w.current()).cloned();
-        let Some(rules) = hosting.state.rules() else { return };
+        let rules = hosting.state.rules();
         info!(lease = %held.lease, epoch = held.epoch, task = task.name(), "task");
         let (runner, send) = (Arc::clone(&hosting.runner), hosting.send.clone());
         tokio::spawn(async move {
@@ -553,9 +557,22 @@ async fn next_event(hosting: &mut Option<Hosting>) -> Event {
 async fn connect(config: &Config, account: AccountId, session: &SessionKey) -> Result<NodeChain> {
     let network = Network::parse(&config.network)?;
     let host = config.host.id.map(HostId);
+    // The genesis never changes: one that was seen before lets the daemon start while no node answers.
+    let kept = config.state_dir.join("genesis.json");
+    if let Ok(text) = std::fs::read_to_string(&kept) {
+        match NodeChain::offline(&config.nodes, &network, &text, account, session.clone(), host) {
+            Ok(chain) => return Ok(chain),
+            Err(error) => warn!(%error, "kept genesis not used"),
+        }
+    }
     loop {
         match NodeChain::connect(&config.nodes, &network, account, session.clone(), host).await {
-            Ok(chain) => return Ok(chain),
+            Ok(chain) => {
+                if let Err(error) = std::fs::write(&kept, nupeer_client::genesis_json::to_json(chain.genesis())) {
+                    warn!(%error, "genesis not kept");
+                }
+                return Ok(chain);
+            }
             Err(error) if error.is_retryable() => {
                 warn!(%error, "waiting for a node");
                 tokio::time::sleep(CHAIN_RETRY).await;
@@ -622,8 +639,7 @@ fn start_hosting(
     if runner_slot.set(Arc::clone(&runner)).is_err() {
         bail!("the tenant desk was wired twice");
     }
-    let mut state = State::new(chain.genesis_hash(), config.policy.to_policy()?, workloads);
-    step(&mut state, Input { now_ms: 0, event: Event::Journal(health) });
+    let state = State::new(chain.genesis_hash(), config.policy.to_policy()?, workloads).with_journal(health);
     Ok(Hosting {
         state,
         events,

@@ -87,25 +87,49 @@ impl NodeChain {
         let mut last = ChainError::NodeUnreachable { why: "no node is configured".to_owned() };
         for client in &nodes {
             match genesis_of(client, expected).await {
-                Ok(genesis) => {
-                    let genesis_hash = genesis.hash();
-                    return Ok(Self {
-                        nodes: nodes.clone(),
-                        preferred: AtomicUsize::new(0),
-                        genesis,
-                        genesis_hash,
-                        account,
-                        session,
-                        host: Mutex::new(host),
-                        in_flight: Mutex::default(),
-                        edges: Mutex::default(),
-                        hosts: Mutex::default(),
-                    });
-                }
+                Ok(genesis) => return Ok(Self::over(nodes, genesis, account, session, host)),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    /// With a genesis that was kept, without asking anybody; every later answer is held against it.
+    pub fn offline(
+        nodes: &[String],
+        expected: &Network,
+        genesis: &str,
+        account: AccountId,
+        session: SessionKey,
+        host: Option<HostId>,
+    ) -> Result<Self, ChainError> {
+        let nodes = nodes.iter().map(|url| Client::new(url)).collect::<Result<Vec<_>, _>>()?;
+        let genesis = genesis_json::from_json(genesis).map_err(|e| garbled("genesis", &e.to_string()))?;
+        if !expected.fits(&genesis) {
+            return Err(garbled("genesis of another network", &genesis.name));
+        }
+        Ok(Self::over(nodes, genesis, account, session, host))
+    }
+
+    fn over(
+        nodes: Vec<Client>,
+        genesis: Genesis,
+        account: AccountId,
+        session: SessionKey,
+        host: Option<HostId>,
+    ) -> Self {
+        Self {
+            nodes,
+            preferred: AtomicUsize::new(0),
+            genesis_hash: genesis.hash(),
+            genesis,
+            account,
+            session,
+            host: Mutex::new(host),
+            in_flight: Mutex::default(),
+            edges: Mutex::default(),
+            hosts: Mutex::default(),
+        }
     }
 
     /// The network.
@@ -281,6 +305,13 @@ pub enum Network {
 }
 
 impl Network {
+    fn fits(&self, genesis: &Genesis) -> bool {
+        match self {
+            Self::Named(name) => genesis.name == *name,
+            Self::Pinned(hash) => genesis.hash() == *hash,
+        }
+    }
+
     /// Reads the config's word.
     pub fn parse(text: &str) -> Result<Self, ChainError> {
         match text {
@@ -300,11 +331,7 @@ impl Network {
 async fn genesis_of(client: &Client, expected: &Network) -> Result<Genesis, ChainError> {
     let json = client.genesis().await?.to_string();
     let genesis = genesis_json::from_json(&json).map_err(|e| garbled("genesis", &e.to_string()))?;
-    let fits = match expected {
-        Network::Named(name) => genesis.name == *name,
-        Network::Pinned(hash) => genesis.hash() == *hash,
-    };
-    if fits { Ok(genesis) } else { Err(garbled("genesis of another network", &genesis.name)) }
+    if expected.fits(&genesis) { Ok(genesis) } else { Err(garbled("genesis of another network", &genesis.name)) }
 }
 
 fn parse_state(text: &str) -> Result<LeaseState, ChainError> {

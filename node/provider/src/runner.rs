@@ -211,7 +211,13 @@ impl Runner {
     }
 
     /// Carries one task out and says how it went.
-    pub async fn run(self: &Arc<Self>, held: Held, task: Task, lease: Option<LeaseView>, rules: ChainRules) -> Outcome {
+    pub async fn run(
+        self: &Arc<Self>,
+        held: Held,
+        task: Task,
+        lease: Option<LeaseView>,
+        rules: Option<ChainRules>,
+    ) -> Outcome {
         let done = match task {
             Task::Accept => self.submit(Action::Accept { lease: held.lease }).await,
             Task::Decline => self.submit(Action::Decline { lease: held.lease }).await,
@@ -341,7 +347,8 @@ impl Runner {
         Err(TaskError::Missing { what: format!("{kind} {address}"), why: last })
     }
 
-    async fn prepare(&self, held: Held, rules: ChainRules) -> Result<(), TaskError> {
+    async fn prepare(&self, held: Held, rules: Option<ChainRules>) -> Result<(), TaskError> {
+        let provision_ms = known_rules(rules)?.provision_ms;
         let opened = lock(&self.opened).get(&held).cloned();
         let opened = opened.ok_or_else(|| TaskError::NotYet("the bundle was not opened".to_owned()))?;
         let record = HandleRecord {
@@ -354,7 +361,7 @@ impl Runner {
         };
         self.record(held, record.clone())?;
         let plugin = self.plugin(&opened.plugin).await?;
-        plugin.prepare(opened.spec, Duration::from_millis(rules.provision_ms)).await?;
+        plugin.prepare(opened.spec, Duration::from_millis(provision_ms)).await?;
         self.record(held, HandleRecord { phase: Phase::Prepared, ..record })
     }
 
@@ -367,10 +374,10 @@ impl Runner {
         Ok(())
     }
 
-    async fn stop(&self, held: Held, rules: ChainRules) -> Result<(), TaskError> {
+    async fn stop(&self, held: Held, rules: Option<ChainRules>) -> Result<(), TaskError> {
         let record = self.known(held)?;
         let plugin = self.plugin(&record.plugin).await?;
-        let grace = Duration::from_millis(rules.stop_ms);
+        let grace = Duration::from_millis(known_rules(rules)?.stop_ms);
         plugin.stop(&record.id, u64::from(held.epoch), 0, grace).await?;
         self.unwatch(held);
         self.record(held, HandleRecord { phase: Phase::Prepared, ..record })
@@ -538,6 +545,10 @@ impl Runner {
             tokio::time::sleep(METER_EVERY).await;
         }
     }
+}
+
+fn known_rules(rules: Option<ChainRules>) -> Result<ChainRules, TaskError> {
+    rules.ok_or_else(|| TaskError::NotYet("the chain's parameters were not read yet".to_owned()))
 }
 
 /// This boot of the machine.

@@ -403,8 +403,13 @@ impl Workload {
 
     /// Opens or shuts the way of requests. Shutting is no teardown: nothing is lost by it.
     pub(super) fn route(&mut self, effects: &mut Vec<Effect>) {
-        let served =
-            self.current().is_some_and(|view| view.state.is_served() || view.state == LeaseState::Provisioning);
+        // A daemon that was restarted while no node answers serves what its journal says runs; the edge has its own view.
+        let served = match &self.view {
+            None => self.touched,
+            Some(_) => {
+                self.current().is_some_and(|view| view.state.is_served() || view.state == LeaseState::Provisioning)
+            }
+        };
         let open = served && matches!(self.holder, Holder::Running { .. });
         if open != self.routed {
             self.routed = open;
@@ -450,6 +455,12 @@ impl Workload {
 
 fn is_tenant(tenant: AccountId, key: &VerificationKey) -> bool {
     key.account() == tenant
+}
+
+/// What can be done before the chain was ever seen: ask what became of a workload, and nothing else.
+pub(super) fn decide_blind(w: &Workload, now_ms: u64) -> Option<Task> {
+    let unknown = matches!(w.holder, Holder::Unrecovered | Holder::Unknown);
+    (unknown && w.in_flight.is_none() && w.retry.is_due(now_ms)).then_some(Task::Recover)
 }
 
 /// The one decision of the daemon: what to do next for a lease, if anything.

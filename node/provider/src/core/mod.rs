@@ -313,6 +313,13 @@ impl State {
         }
     }
 
+    /// Starts with a journal that is already known to be full or damaged.
+    #[must_use]
+    pub const fn with_journal(mut self, health: JournalHealth) -> Self {
+        self.journal = health;
+        self
+    }
+
     /// What the next view should answer.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
@@ -350,6 +357,12 @@ impl State {
     #[must_use]
     pub const fn rules(&self) -> Option<ChainRules> {
         self.rules
+    }
+
+    /// Whether parameters and the own host were learned.
+    #[must_use]
+    pub const fn is_oriented(&self) -> bool {
+        self.rules.is_some() && self.host.is_some()
     }
 
     pub(crate) fn host_id(&self) -> Option<HostId> {
@@ -460,8 +473,16 @@ fn take_view(state: &mut State, view: ChainView, effects: &mut Vec<Effect>) {
 }
 
 fn reconcile(state: &mut State, now_ms: u64, effects: &mut Vec<Effect>) {
-    let Some(us) = state.host_id() else { return };
-    let Some(rules) = state.rules else { return };
+    let (Some(us), Some(rules)) = (state.host_id(), state.rules) else {
+        for w in state.workloads.values_mut() {
+            w.route(effects);
+            if let Some(task) = lease::decide_blind(w, now_ms) {
+                w.begin(now_ms, task);
+                effects.push(Effect::Run { held: w.held, task });
+            }
+        }
+        return;
+    };
     let mut room = accept::Room::of(state);
     let journal = state.journal;
     let market_ms = state.chain.as_ref().map_or(0, |mark| mark.market_ms);

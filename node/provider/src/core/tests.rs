@@ -338,6 +338,19 @@ fn unknown_is_asked_again_and_never_taken_down() {
 }
 
 #[test]
+fn a_restart_without_a_node_finds_and_serves_what_runs() {
+    let held = Held { lease: LEASE, epoch: 1 };
+    let known = Workload::recovered(held, false, money::Money::default());
+    let mut state = State::new(GENESIS, Policy::default(), vec![known]);
+    let mut feed = |event| step(&mut state, Input { now_ms: 0, event });
+    let ask = [Effect::Run { held, task: Task::Recover }];
+    assert_eq!(feed(Event::Tick), ask);
+    let outcome = Outcome::Recovered(Recovered::Running { unbroken: true });
+    let effects = feed(Event::Finished { held, task: Task::Recover, outcome });
+    assert_eq!(effects, [Effect::Route { held, open: true }]);
+}
+
+#[test]
 fn a_claim_follows_silence_and_a_second_signature_stops_it() {
     let mut rig = Rig::running();
     rig.count(900);
