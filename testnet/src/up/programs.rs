@@ -122,7 +122,8 @@ pub fn end_holders(state: &Path) -> Result<()> {
         // A process may end while we look; then there is nothing to do.
         let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
         let line = String::from_utf8_lossy(&line);
-        if line.contains("nupeer-plugin-") && line.contains(&below) {
+        // A holder is its plugin run again as `hold --state-dir D`.
+        if line.contains("hold\0--state-dir\0") && line.contains(&below) {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
         }
     }
