@@ -48,6 +48,8 @@ struct Table {
     names: BTreeMap<String, LeaseId>,
     entries: BTreeMap<LeaseId, Arc<Entry>>,
     counts: BTreeMap<Held, Arc<Counts>>,
+    /// Who the chain last said holds what, so that a host may come back while no node answers.
+    confirmed: BTreeMap<Held, VerificationKey>,
 }
 
 /// The table.
@@ -202,21 +204,25 @@ impl Routes {
         match chain.lease(held.lease).await {
             Ok(Some(on_chain)) => {
                 if let Err(why) = may_serve(&on_chain, held, host) {
+                    self.table().confirmed.remove(&held);
                     self.drop_where(|entry| entry.held == held && entry.host == host);
                     return Err(why);
                 }
+                self.table().confirmed.insert(held, host);
             }
             Ok(None) => {
                 self.drop_where(|entry| entry.held == held && entry.host == host);
                 return Err("the chain knows no such lease".to_owned());
             }
-            // A silent node changes nothing for what is served already, and lets nothing new in.
+            // A silent node changes nothing for what it confirmed before, and lets nothing new in.
             Err(
                 error @ (ChainError::NodeUnreachable { .. }
                 | ChainError::ProofInvalid { .. }
                 | ChainError::Refused { .. }),
             ) => {
-                return known.ok_or_else(|| error.to_string());
+                if known.is_none() && self.table().confirmed.get(&held) != Some(&host) {
+                    return Err(error.to_string());
+                }
             }
         }
         if let Some(entry) = known {

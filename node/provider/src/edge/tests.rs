@@ -254,6 +254,9 @@ async fn what_the_chain_does_not_back_is_not_served() {
     rig.relay.open(held(2), rig.dir.path().join("w1"), vec!["new.nup".into()], None);
     let refusals = rig.tell().await;
     assert_eq!(refusals[0], "", "a silent node cuts nothing");
+    let again = link(rig.at, key(1), &rig.relay);
+    again.up().await;
+    assert_eq!(tell(&again, &rig.relay).await[0], "", "not even for a host that comes back meanwhile");
     assert!(refusals[1].contains("silent"), "and lets nothing new in: {refusals:?}");
 }
 
