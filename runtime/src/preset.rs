@@ -58,17 +58,7 @@ impl Preset {
                 kes_period: 129_600,
                 kes_evolutions: 62,
             },
-            Self::Devnet => Constants {
-                slot_ms: 1_000,
-                f: (1, 2),
-                k: 12,
-                epoch_slots: 120,
-                freeze: 24,
-                target: 48,
-                kes_period: 3_600,
-                kes_evolutions: 62,
-            },
-            Self::Sim => Constants {
+            Self::Devnet | Self::Sim => Constants {
                 slot_ms: 1_000,
                 f: (1, 2),
                 k: 12,

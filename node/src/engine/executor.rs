@@ -173,7 +173,7 @@ impl Executor {
     fn on_state<T>(
         &self,
         at: BlockId,
-        work: impl FnOnce(&dyn StateRef) -> Result<T, ExecuteError>,
+        work: impl FnOnce(&dyn State) -> Result<T, ExecuteError>,
     ) -> Result<T, ExecuteError> {
         let snapshot = self.storage.snapshot();
         if snapshot.position().id == at {
@@ -234,10 +234,6 @@ impl Executor {
         Ok(())
     }
 }
-
-/// What executing needs of a state: values and tree at once, and each alone.
-pub trait StateRef: State {}
-impl<T: State> StateRef for T {}
 
 /// The encoding of a block's body and where it belongs.
 #[must_use]
