@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime/primitives", &[]),
     ("tokens", &["primitives"]),
+    ("governance", &["primitives", "tokens"]),
     ("runtime", &["primitives", "tokens", "governance"]),
     ("node/consensus", &["primitives"]),
     ("node/client", &["primitives", "consensus"]),
@@ -17,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("node", &["primitives", "tokens", "runtime", "consensus", "client", "contracts", "console"]),
     ("cli", &["primitives", "client", "contracts", "console"]),
     ("testnet", &["primitives", "tokens", "runtime", "consensus", "client", "node", "provider"]),
-    ("tests", &["primitives", "tokens", "runtime", "consensus", "client", "node", "provider", "testnet"]),
+    ("tests", &["primitives", "tokens", "governance", "runtime", "consensus", "client", "node", "provider", "testnet"]),
 ];
 
 /// What only some crates may name.
@@ -39,7 +40,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("libp2p", &["node"]),
 ];
 
-const PURE: [&str; 4] = ["runtime/primitives", "tokens", "runtime", "node/consensus"];
+const PURE: [&str; 5] = ["runtime/primitives", "tokens", "governance", "runtime", "node/consensus"];
 
 fn sections(manifest: &str) -> BTreeMap<String, BTreeSet<String>> {
     let table: toml::Table = manifest.parse().unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    nupeer_tests::own_crate().parent().unwrap().to_path_buf()
 }
 
 /// All files below `folder` whose name ends with `ending`, without build products.

@@ -1,11 +1,13 @@
 //! Runs the test vectors of the specification: a file per module, a section per case.
 //!
 //! The folder is `NUPEER_TEST_VECTORS`, else `tests/vectors`; any file of the same name and format may stand there. A
-//! case that does not parse is a case that differs, never a panic. Cases whose rules do not exist yet are named in
+//! case that does not parse is a case that differs, never a panic. Kinds whose rules do not exist yet are named in
 //! `<module>.pending.toml` beside the repository's own vectors; a pending case that passes is an error too.
 
+pub mod governance;
 pub mod json;
 pub mod market;
+pub mod tokens;
 
 use json::Malformed;
 use serde::Deserialize;
@@ -17,7 +19,8 @@ use std::path::{Path, PathBuf};
 pub type Runner = fn(kind: &str, input: &Value) -> Result<Value, Failure>;
 
 /// Modules with a runner, by file name without ending.
-pub const RUNNERS: [(&str, Runner); 1] = [("market", market::run)];
+pub const RUNNERS: [(&str, Runner); 3] =
+    [("market", market::run), ("tokens", tokens::run), ("governance", governance::run)];
 
 /// Why a case has no result.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +68,14 @@ struct PendingFile {
 
 #[derive(Deserialize)]
 struct PendingCase {
-    id: String,
+    kind: String,
     reason: String,
 }
 
 /// The repository's own vectors.
 #[must_use]
 pub fn own_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
+    crate::own_crate().join("vectors")
 }
 
 /// Where vectors are read from.
@@ -98,7 +101,7 @@ fn pending_of(module: &str) -> anyhow::Result<BTreeMap<String, String>> {
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             let file: PendingFile = toml::from_str(&text).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-            Ok(file.pending.into_iter().map(|case| (case.id, case.reason)).collect())
+            Ok(file.pending.into_iter().map(|case| (case.kind, case.reason)).collect())
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(e) => Err(anyhow::anyhow!("{}: {e}", path.display())),
@@ -112,13 +115,13 @@ pub fn run_cases(cases: &[Value], runner: Runner, pending: &BTreeMap<String, Str
     for case in cases {
         report.run += 1;
         let text = |name: &str| case.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
-        let (id, title) = (text("id"), text("title"));
+        let (id, kind, title) = (text("id"), text("kind"), text("title"));
         let expected = case.get("expect").cloned().unwrap_or(Value::Null);
-        let actual = match runner(&text("kind"), case.get("input").unwrap_or(&Value::Null)) {
+        let actual = match runner(&kind, case.get("input").unwrap_or(&Value::Null)) {
             Ok(actual) => actual,
             Err(failure) => json!({ "failure": failure.to_string() }),
         };
-        match (actual == expected, pending.get(&id)) {
+        match (actual == expected, pending.get(&kind)) {
             (true, None) => {}
             (false, Some(_)) => report.pending += 1,
             (true, Some(reason)) => report.differing.push(Difference {

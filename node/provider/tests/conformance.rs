@@ -46,7 +46,8 @@ async fn the_process_plugin_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wasm_plugin_conforms() {
     let Some(plugin) = program("nupeer-plugin-wasm") else { return };
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/wasm/fixture/Cargo.toml");
+    let manifest =
+        Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../plugins/wasm/fixture/Cargo.toml");
     let target = programs().join("fixture");
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--manifest-path"])

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 fn golden_folders() -> Option<Vec<PathBuf>> {
     let folder = std::env::var_os("NUPEER_TEST_DATA").map(PathBuf::from);
     let folder = folder
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")))
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../shared/data"))
         .join("addresses/IntersectMBO_cardano-addresses/test/golden");
     match fs::read_dir(&folder) {
         Ok(entries) => Some(entries.map(|entry| entry.unwrap().path()).collect()),

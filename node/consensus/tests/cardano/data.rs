@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 /// The folder of one topic, or `None` where the data is not mounted.
 pub fn folder(topic: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("NUPEER_TEST_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let root = std::env::var_os("NUPEER_TEST_DATA").map_or_else(
+        || PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../../shared/data"),
+        PathBuf::from,
+    );
     let path = root.join(topic);
     if path.is_dir() {
         return Some(path);

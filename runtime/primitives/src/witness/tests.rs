@@ -290,7 +290,7 @@ fn what_a_wallet_may_not_send() {
 fn data(path: &str) -> Option<serde_json::Value> {
     let folder = std::env::var_os("NUPEER_TEST_DATA").map(PathBuf::from);
     let file = folder
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")))
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../../shared/data"))
         .join(path);
     match fs::read_to_string(&file) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),

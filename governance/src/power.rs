@@ -1,0 +1,1 @@
+//! Voting power: sums over epochs, accounts, areas, delegation (governance.md §2).

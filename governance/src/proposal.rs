@@ -1,0 +1,1 @@
+//! The life of a proposal, from its deposit to its execution (governance.md §6, §7).

@@ -1,0 +1,1 @@
+//! Candidates, support, and a seat's states (governance.md §3).

@@ -1,0 +1,1 @@
+//! The treasury of many assets: streams, salaries, rebalancing (tokens.md §9).
