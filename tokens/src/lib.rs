@@ -13,8 +13,10 @@ extern crate alloc;
 
 pub mod asset;
 pub mod bank;
+pub mod epoch_sum;
 pub mod error;
 pub mod stake;
 pub mod weight;
 
+pub use epoch_sum::EpochSum;
 pub use error::TokensError;
