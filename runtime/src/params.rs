@@ -1,40 +1,15 @@
 //! The parameters that exist: value per preset, bounds, and who may change them (ledger.md §13, consensus.md §15,
-//! market.md §15). One key each in state, so that a client can prove any of them.
+//! market.md §15, and the tables of `tokens` and `governance`). One key each in state, so that a client can prove any
+//! of them.
 
-use nupeer_primitives::state::{Bug, Key, Work};
-
-/// Who decides about a parameter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
-pub enum Owner {
-    Operational,
-    Financial,
-    Technical,
-    Constitution,
-}
-
-/// A row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameter {
-    /// Name; the unit stands at its end.
-    pub name: &'static str,
-    /// Value on mainnet.
-    pub mainnet: u64,
-    /// Value on devnet and in the simulator.
-    pub devnet: u64,
-    /// Least permitted value; binds mainnet, other presets may be smaller.
-    pub min: u64,
-    /// Greatest permitted value.
-    pub max: u64,
-    /// Who decides.
-    pub owner: Owner,
-}
+use nupeer_primitives::parameter::Owner;
+pub use nupeer_primitives::parameter::{Parameter, get, key};
 
 macro_rules! parameters {
     ($($name:literal $mainnet:literal $devnet:literal $min:literal $max:literal $owner:ident)*) => {
-        /// Every parameter, by name.
-        pub const PARAMETERS: &[Parameter] = &[$(Parameter {
-            name: $name, mainnet: $mainnet, devnet: $devnet, min: $min, max: $max, owner: Owner::$owner,
+        /// The ledger's, consensus' and the market's own rows; units stand at the end of their names.
+        pub const OWN: &[Parameter] = &[$(Parameter {
+            name: $name, unit: "", mainnet: $mainnet, devnet: $devnet, min: $min, max: $max, owner: Owner::$owner,
         }),*];
     };
 }
@@ -119,15 +94,51 @@ parameters! {
     "weight_max"                   400_000       400_000       100_000   1_000_000         Technical
 }
 
-/// Key of a parameter.
+/// The tables that together hold every parameter.
+const TABLES: [&[Parameter]; 3] = [OWN, nupeer_tokens::params::PARAMETERS, nupeer_governance::params::PARAMETERS];
+const COUNT: usize = OWN.len() + nupeer_tokens::params::PARAMETERS.len() + nupeer_governance::params::PARAMETERS.len();
+const SORTED: [Parameter; COUNT] = sorted();
+
+/// Every parameter, ascending by name.
+pub const PARAMETERS: &[Parameter] = &SORTED;
+
+/// The row of a name.
 #[must_use]
-pub fn key(name: &str) -> Key {
-    Key::new(0x00).u8(1).bytes(name.as_bytes())
+pub fn row(name: &str) -> Option<&'static Parameter> {
+    PARAMETERS.binary_search_by(|p| p.name.cmp(name)).ok().and_then(|at| PARAMETERS.get(at))
 }
 
-/// Value of a parameter.
-pub fn get(work: &Work<'_>, name: &'static str) -> Result<u64, Bug> {
-    work.expect(&key(name), name)
+/// Insertion sort: runs in the compiler, where nothing else is at hand.
+const fn sorted() -> [Parameter; COUNT] {
+    let mut out = [Parameter { name: "", unit: "", mainnet: 0, devnet: 0, min: 0, max: 0, owner: Owner::Fixed }; COUNT];
+    let (mut len, mut table) = (0, 0);
+    while table < TABLES.len() {
+        let mut row = 0;
+        while row < TABLES[table].len() {
+            let mut at = len;
+            while at > 0 && is_before(TABLES[table][row].name, out[at - 1].name) {
+                out[at] = out[at - 1];
+                at -= 1;
+            }
+            out[at] = TABLES[table][row];
+            len += 1;
+            row += 1;
+        }
+        table += 1;
+    }
+    out
+}
+
+const fn is_before(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return a[i] < b[i];
+        }
+        i += 1;
+    }
+    a.len() < b.len()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod asset;
 pub mod bank;
 pub mod epoch_sum;
 pub mod error;
+pub mod params;
 pub mod stake;
 pub mod weight;
 

@@ -32,6 +32,7 @@ pub mod hash;
 pub mod ids;
 pub mod imt;
 pub mod market;
+pub mod parameter;
 pub mod receipt;
 pub mod sign;
 pub mod signing_text;
