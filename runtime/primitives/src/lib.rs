@@ -28,6 +28,7 @@ pub mod block;
 pub mod error;
 pub mod event;
 pub mod genesis;
+pub mod governance;
 pub mod hash;
 pub mod ids;
 pub mod imt;
