@@ -18,13 +18,14 @@ pub const DELEGATES_MAX: usize = 3;
 pub const WRAP_BYTES_MAX: usize = 104;
 
 macro_rules! actions {
-    ($($(#[$meta:meta])* $code:literal $name:ident { $($field:ident : $ty:ty),* $(,)? })*) => {
-        /// An instruction.
+    ($(#[$outer:meta])* pub enum $enum:ident;
+     $($(#[$meta:meta])* $code:literal $name:ident { $($field:ident : $ty:ty),* $(,)? })*) => {
+        $(#[$outer])*
         #[derive(Clone, PartialEq, Eq, Debug)]
         #[allow(missing_docs)]
-        pub enum Action { $($(#[$meta])* $name { $($field: $ty),* }),* }
+        pub enum $enum { $($(#[$meta])* $name { $($field: $ty),* }),* }
 
-        impl Action {
+        impl $enum {
             /// Every code with its name.
             pub const CODES: &'static [(u16, &'static str)] = &[$(($code, stringify!($name))),*];
 
@@ -65,8 +66,11 @@ macro_rules! actions {
         }
     };
 }
+pub(crate) use actions;
 
 actions! {
+    /// An instruction.
+    pub enum Action;
     /// free -> free; creates the account.
     0x0101 Transfer { to: AccountId, asset: AssetId, amount: Amount }
     /// Lets a session key act in scope, limit and time.

@@ -34,6 +34,7 @@ pub mod ids;
 pub mod imt;
 pub mod market;
 pub mod parameter;
+pub mod proposal;
 pub mod receipt;
 pub mod sign;
 pub mod signing_text;
