@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod agreement;
 pub mod class;
+pub mod error;
 pub mod params;
 pub mod power;
 pub mod proposal;
