@@ -13,9 +13,11 @@ extern crate alloc;
 
 pub mod asset;
 pub mod bank;
+pub mod credential;
 pub mod epoch_sum;
 pub mod error;
 pub mod params;
+pub mod slashing;
 pub mod stake;
 pub mod weight;
 
