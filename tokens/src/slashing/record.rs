@@ -39,11 +39,9 @@ impl OffenceKind {
     pub const fn is_correlated(self) -> bool {
         match self {
             Self::TwoHeaders | Self::DoubleVote | Self::SurroundVote => true,
-            Self::BridgeContradiction
-            | Self::Metering
-            | Self::Misconduct
-            | Self::CredentialFraud
-            | Self::Breach => false,
+            Self::BridgeContradiction | Self::Metering | Self::Misconduct | Self::CredentialFraud | Self::Breach => {
+                false
+            }
         }
     }
 }
