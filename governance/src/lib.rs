@@ -8,9 +8,13 @@ extern crate alloc;
 
 pub mod agreement;
 pub mod class;
+pub mod clock;
 pub mod error;
 pub mod params;
 pub mod power;
 pub mod proposal;
 pub mod seat;
 pub mod treasury;
+pub mod vote;
+
+pub use error::GovernanceError;
