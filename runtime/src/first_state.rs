@@ -124,8 +124,7 @@ fn write_assets(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErr
         if work.has(&asset::key(row.id)) {
             return Err(GenesisError::AssetTwice { asset: row.id });
         }
-        let record = AssetRecord { row: row.clone(), issued: 0, minted: 0, burned: 0 };
-        work.put(asset::key(row.id), &record);
+        work.put(asset::key(row.id), &AssetRecord::new(row.clone()));
     }
     Ok(())
 }

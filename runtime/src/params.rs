@@ -87,10 +87,12 @@ parameters! {
     "market.wipe_ms"               86_400_000    60_000        21_600_000 345_600_000      Operational
     "market.wipe_slash_bps"        2_000         2_000         500       8_000             Financial
     "max_validity_slots"           7_200         600           60        86_400            Technical
+    "pledge_min"                   25_000_000_000 100_000_000  1_000_000 1_000_000_000_000 Financial
     "share_iaas_ppm"               333_334       333_334       0         1_000_000         Constitution
     "share_paas_ppm"               333_333       333_333       0         1_000_000         Constitution
     "share_saas_ppm"               333_333       333_333       0         1_000_000         Constitution
     "tiebreak_slots"               3             2             0         10                Technical
+    "unbonding_epochs"             21            3             2         100               Constitution
     "weight_max"                   400_000       400_000       100_000   1_000_000         Technical
 }
 

@@ -17,6 +17,18 @@ record! {
         pub minted: u128,
         /// Units burned by rule.
         pub burned: u128,
+        /// Units that came in over the bridge.
+        pub bridged_in: u128,
+        /// Units that left over the bridge.
+        pub bridged_out: u128,
+    }
+}
+
+impl AssetRecord {
+    /// A row of which nothing exists.
+    #[must_use]
+    pub const fn new(row: AssetRow) -> Self {
+        Self { row, issued: 0, minted: 0, burned: 0, bridged_in: 0, bridged_out: 0 }
     }
 }
 

@@ -167,7 +167,7 @@ mod tests {
                 ticker: "stake".into(),
                 status: AssetStatus::Active,
             };
-            let record = AssetRecord { row, issued: 1_000_000, minted: 0, burned: 0 };
+            let record = AssetRecord { issued: 1_000_000, ..AssetRecord::new(row) };
             state.insert(asset::key(token).into_vec(), record.to_cbor());
         }
         for (n, jailed) in [(1, false), (2, second_jailed)] {

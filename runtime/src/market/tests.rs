@@ -89,7 +89,7 @@ impl Exchange {
         }
         for row in &genesis.assets {
             let held = genesis.accounts.iter().filter(|(_, asset, _)| *asset == row.id).count() as u128;
-            let record = AssetRecord { row: row.clone(), issued: held * u128::from(FUNDS), minted: 0, burned: 0 };
+            let record = AssetRecord { issued: held * u128::from(FUNDS), ..AssetRecord::new(row.clone()) };
             work.put(asset::key(row.id), &record);
         }
         for (account, asset, amount) in &genesis.accounts {
