@@ -1,5 +1,5 @@
 //! The treasury of many assets: streams, salaries, rebalancing (tokens.md §9). Pure arithmetic and the shapes of its
-//! records; the runtime moves the value.
+//! records ([`ledger`]); the runtime trades.
 //!
 //! # Invariants
 //! - Stream claims are monotone and never exceed the total; what is reserved is what streams and salaries still owe
@@ -11,6 +11,7 @@
 //! It never votes, bonds or delegates: staking tokens lie in it and take no part in rebalancing.
 
 pub mod error;
+pub mod ledger;
 pub mod price;
 pub mod rebalance;
 pub mod salary;
@@ -22,5 +23,7 @@ pub use rebalance::{Holding, Quote, RebalanceOrder, RebalanceRules, rebalance};
 pub use salary::{Salary, SalaryDue};
 pub use stream::Stream;
 
+/// Assets that may have a target.
+pub const TARGETS_MAX: usize = 16;
 /// Parts of a whole.
 const MILLION: u64 = 1_000_000;

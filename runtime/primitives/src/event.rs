@@ -2,8 +2,16 @@
 
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
-use crate::ids::{AccountId, Amount, AssetId, HostId, InstrumentId, LeaseId, OrderId, TxId};
+use crate::governance::RoleId;
+use crate::hash::Hash;
+use crate::ids::{
+    AccountId, Amount, AssetId, Epoch, HostId, InstrumentId, LeaseId, OrderId, PoolId, TxId, VerificationKey,
+};
 use alloc::vec::Vec;
+
+mod field;
+
+pub use field::{Field, Shown};
 
 macro_rules! events {
     ($($(#[$meta:meta])* $module:literal $kind:literal $name:ident { $($field:ident : $ty:ty),* $(,)? })*) => {
@@ -17,6 +25,14 @@ macro_rules! events {
             #[must_use]
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name { .. } => stringify!($name)),* }
+            }
+
+            /// Its fields by name, in order.
+            #[must_use]
+            pub fn fields(&self) -> Vec<(&'static str, Field)> {
+                match self {
+                    $(Self::$name { $($field),* } => Vec::from([$((stringify!($field), $field.shown())),*])),*
+                }
             }
         }
 
@@ -89,6 +105,48 @@ events! {
     5 12 LeaseReady { lease: LeaseId, epoch: u32, endpoint_hash: [u8; 32] }
     /// Runway fell below a notice threshold: hours left, 0 at zero.
     5 13 RunwayNotice { lease: LeaseId, hours: u16 }
+    /// An offence was accepted; what it costs is taken at the start of `executes`. Offenders are pools or accounts.
+    2 40 OffenceAccepted { slash: u64, offender: [u8; 28], kind: u8, executes: Epoch }
+    /// A slash took stake: what it took and where it went.
+    2 41 SlashExecuted { slash: u64, token: AssetId, amount: Amount, reporter: Amount, victim: Amount, burned: Amount }
+    /// A pending slash was cancelled.
+    2 42 SlashStruck { slash: u64 }
+    /// A pool may not lead until that epoch.
+    2 43 PoolJailed { pool: PoolId, until: Epoch }
+    /// A proposal paid at once.
+    3 60 TreasuryPaid { to: AccountId, asset: AssetId, amount: Amount }
+    /// A proposal promised over time.
+    3 61 StreamStarted { stream: u64, to: AccountId, asset: AssetId, amount: Amount }
+    /// A stream was stopped; what was not vested is free again.
+    3 62 StreamStopped { stream: u64, returned: Amount }
+    /// A stream paid.
+    3 63 StreamClaimed { stream: u64, to: AccountId, amount: Amount }
+    /// What a seat earns per active tick changed.
+    3 64 SalarySet { role: RoleId, asset: AssetId, per_tick: Amount }
+    /// A seat's holder was paid.
+    3 65 SalaryClaimed { role: RoleId, instance: u64, holder: AccountId, asset: AssetId, amount: Amount }
+    /// Parts of the treasury that rebalancing aims at, ppm.
+    3 66 TargetsSet { targets: Vec<(AssetId, u32)> }
+    /// The treasury ordered in its own pair; 0 buys, 1 sells.
+    3 67 Rebalanced { order: OrderId, asset: AssetId, side: u8, tick: u16, lots: u64 }
+    /// An issuer certified a holder.
+    8 1 CredentialIssued { holder: AccountId, issuer: AccountId, level: u8, expiry: Epoch }
+    /// An issuer took a credential back; the number is the reason's.
+    8 2 CredentialRevoked { holder: AccountId, issuer: AccountId, reason: u8 }
+    /// An issuer published the root of what it revoked elsewhere.
+    8 3 RevocationRootGiven { issuer: AccountId, epoch: Epoch, root: Hash }
+    /// The set of issuers changed: 0 added, 1 suspended, 2 removed.
+    8 4 IssuerSet { issuer: AccountId, op: u8, level: u8 }
+    /// A role was given.
+    8 5 NftMinted { nft: Hash, holder: AccountId, kind: u8 }
+    /// A role ended.
+    8 6 NftBurned { nft: Hash, holder: AccountId, kind: u8 }
+    /// A developer vouched for another.
+    8 7 DeveloperAttested { developer: AccountId, by: AccountId, work_hash: [u8; 32] }
+    /// A machine proved that it lives.
+    8 8 DeviceProven { nft: Hash, holder: AccountId }
+    /// A role's daily key acts from that tick on.
+    8 9 HotKeySet { nft: Hash, key: VerificationKey, tick: u64 }
 }
 
 /// How a transaction ended.
