@@ -1,6 +1,10 @@
-//! The parameters that the DAO decides about, their bounds and guardrails (governance.md §12).
+//! The parameters that the DAO decides about, their bounds and guardrails (governance.md §12). [params, param_change]
 
+use crate::class::derive::owner_class;
+use crate::error::GovernanceError;
+use nupeer_primitives::parameter::Parameter;
 use nupeer_primitives::parameters;
+use nupeer_primitives::proposal::Class;
 
 parameters! {
     /// Every row of governance.md §12, in its order.
@@ -63,4 +67,54 @@ parameters! {
     "pause.max"              "ticks"         3                 3              1         5                   Constitution
     "pause.lift_quorum"      "ppm"           50_000            50_000         10_000    200_000             Constitution
     "boot.sunset"            "epoch"         365               365            1         730                 Fixed
+}
+
+/// Most epoch starts that a proposal looks back on: the ring of a sum keeps 48.
+pub const HISTORY_EPOCHS: u64 = 47;
+
+/// A change of one parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParamChange<'a> {
+    /// Which.
+    pub name: &'a str,
+    /// To what.
+    pub value: u64,
+}
+
+/// Owner and bounds of a change. `row` is the parameter's row in whichever table holds it.
+pub fn check_change(
+    change: &ParamChange<'_>,
+    row: Option<&Parameter>,
+    class: Class,
+    is_mainnet: bool,
+) -> Result<(), GovernanceError> {
+    let row = row.ok_or_else(|| GovernanceError::UnknownParam { name: change.name.into() })?;
+    let needed = owner_class(row.owner).ok_or(GovernanceError::ParamFixed { name: row.name })?;
+    if !class.covers(needed) {
+        return Err(GovernanceError::ClassTooWeak { class, needed });
+    }
+    let (min, max) = row.bounds(is_mainnet);
+    if !(min..=max).contains(&change.value) {
+        return Err(GovernanceError::OutOfBounds { value: change.value, min, max });
+    }
+    Ok(())
+}
+
+/// The first guardrail that the values break. `value` reads a parameter as it would stand.
+pub fn broken_guardrail<E>(
+    value: impl Fn(&'static str) -> Result<u64, E>,
+    largest_window: u64,
+) -> Result<Option<&'static str>, E> {
+    let sum = |a: u64, b: u64| a.saturating_add(b);
+    let history = sum(sum(largest_window, value("prop.extension_max")?), sum(1, value("power.spike_lookback")?));
+    let holds = [
+        ("ClockCap", value("time.clock_cap")? <= value("time.tick_gt")?),
+        ("Activation", sum(value("power.activation")?, value("power.expiry_step")?) < value("power.liveness")?),
+        ("SeatFloor", value("seat.k_min")? < value("seat.e_min")?),
+        ("SeatNeed", value("seat.need_floor")? <= value("seat.need_start")?),
+        ("HistoryRing", history <= HISTORY_EPOCHS),
+        ("SpendOrder", value("spend.operational")? <= value("spend.financial")?),
+        ("SlashSplit", sum(value("slash.reporter")?, value("slash.victim")?) <= 1_000_000),
+    ];
+    Ok(holds.into_iter().find(|(_, holds)| !holds).map(|(name, _)| name))
 }
