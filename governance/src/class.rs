@@ -134,7 +134,8 @@ pub fn table_fault(class: Class, rows: &[(Class, ClassRow)]) -> Option<&'static 
     if class.is_optimistic() != row.flip.is_some() {
         return Some("Mode");
     }
-    let monotone = if class.is_optimistic() { rising(&row.q) && rising(&row.x) } else { falling(&row.q) && falling(&row.x) };
+    let monotone =
+        if class.is_optimistic() { rising(&row.q) && rising(&row.x) } else { falling(&row.q) && falling(&row.x) };
     if !monotone {
         return Some("KnotsMonotone");
     }

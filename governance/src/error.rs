@@ -87,5 +87,4 @@ errors! {
     48 NotExecutable { id: ProposalId } "proposal {id} is not waiting for execution"
     49 TooManySponsors { permitted: usize } "{permitted} sponsors are the most there may be"
     50 InnerRefused { what: String } "{what}"
-    51 SeatPresent { role: RoleId } "seat {role} acts for itself"
 }

@@ -7,13 +7,19 @@
 extern crate alloc;
 
 pub mod agreement;
+pub mod bootstrap;
 pub mod class;
 pub mod clock;
+pub mod decide;
+pub mod deposit;
 pub mod error;
 pub mod params;
+pub mod pause;
 pub mod power;
 pub mod proposal;
+pub mod resubmit;
 pub mod seat;
+pub mod spend;
 pub mod treasury;
 pub mod vote;
 

@@ -100,15 +100,19 @@ fn by_fractions(e: &Electorate, votes: [[u128; 3]; 3], t: &Thresholds, strict: b
         (Mode::Optimistic, true) => g.is_zero() || !quorate || !of(&g, &all, t.x),
         // Silence fills the quorum: the veto is measured against whichever is larger.
         (Mode::Optimistic, false) => {
-            let against_quorum =
-                g.num.times(&Big::new(1_000_000_000_000)).at_least(&g.den.times(&Big::new(u128::from(t.q) * u128::from(t.x))));
+            let against_quorum = g
+                .num
+                .times(&Big::new(1_000_000_000_000))
+                .at_least(&g.den.times(&Big::new(u128::from(t.q) * u128::from(t.x))));
             g.is_zero() || !(of(&g, &all, t.x) && against_quorum)
         }
-        (Mode::Active, _) => quorate && !spoken.is_zero() && {
-            let left = f.num.times(&Big::new(1_000_000));
-            let right = spoken.num.times(&Big::new(u128::from(t.x)));
-            !right.at_least(&left)
-        },
+        (Mode::Active, _) => {
+            quorate && !spoken.is_zero() && {
+                let left = f.num.times(&Big::new(1_000_000));
+                let right = spoken.num.times(&Big::new(u128::from(t.x)));
+                !right.at_least(&left)
+            }
+        }
     };
     if executes { Outcome::Execute } else { Outcome::Block }
 }
