@@ -3,10 +3,10 @@
 //!
 //! | Key | Value |
 //! |---|---|
-//! | 1E 01 | next stream id |
-//! | 1E 02 stream | [`Stream`] · 1E 03 (receiver, stream) -> 1 |
-//! | 1E 04 (role, asset) | [`Salary`] · 1E 05 (role, instance, asset) -> [`SalaryDue`] |
-//! | 1E 06 | targets: (asset, ppm) |
+//! | 11 81 | next stream id |
+//! | 11 82 stream | [`Stream`] · 11 83 (receiver, stream) -> 1 |
+//! | 11 84 (role, asset) | [`Salary`] · 11 85 (role, instance, asset) -> [`SalaryDue`] |
+//! | 11 86 | targets: (asset, ppm) |
 
 use super::error::TreasuryError;
 use super::salary::{Salary, SalaryDue};
@@ -27,36 +27,36 @@ pub const ACCOUNT: AccountId = AccountId::system(SystemAccount::Treasury);
 const SALARIES_PER_ROLE_MAX: usize = 16;
 
 fn next_stream_key() -> Key {
-    Key::new(0x1E).u8(1)
+    Key::new(0x11).u8(0x81)
 }
 fn streams_key() -> Key {
-    Key::new(0x1E).u8(2)
+    Key::new(0x11).u8(0x82)
 }
 fn stream_key(id: u64) -> Key {
     streams_key().u64(id)
 }
 fn receiver_key(to: &AccountId) -> Key {
-    Key::new(0x1E).u8(3).account(to)
+    Key::new(0x11).u8(0x83).account(to)
 }
 fn salaries_key() -> Key {
-    Key::new(0x1E).u8(4)
+    Key::new(0x11).u8(0x84)
 }
 fn salary_key(role: RoleId, asset: AssetId) -> Key {
     salaries_key().u8(role.get()).u16(asset.0)
 }
 fn all_due_key() -> Key {
-    Key::new(0x1E).u8(5)
+    Key::new(0x11).u8(0x85)
 }
 fn due_key(role: RoleId, instance: u64) -> Key {
     all_due_key().u8(role.get()).u64(instance)
 }
 fn targets_key() -> Key {
-    Key::new(0x1E).u8(6)
+    Key::new(0x11).u8(0x86)
 }
 
 fn tail<const N: usize>(key: &[u8]) -> Result<[u8; N], Bug> {
     let from = key.len().checked_sub(N);
-    from.and_then(|at| key.get(at..)).and_then(|t| t.try_into().ok()).ok_or(Bug::Corrupt { prefix: 0x1E })
+    from.and_then(|at| key.get(at..)).and_then(|t| t.try_into().ok()).ok_or(Bug::Corrupt { prefix: 0x11 })
 }
 
 fn is_system(account: &AccountId) -> bool {

@@ -23,7 +23,7 @@ fn state(free: u64) -> MemoryState {
     let empty = MemoryState::new();
     let mut work = Work::new(&empty);
     for (id, issued) in [(ADA, free), (AssetId::IAAS, 0)] {
-        let record = AssetRecord { row: row(id, "x"), issued: u128::from(issued), minted: 0, burned: 0 };
+        let record = AssetRecord { issued: u128::from(issued), ..AssetRecord::new(row(id, "x")) };
         work.put(asset::key(id), &record);
     }
     work.put(bank::key(&ACCOUNT, ADA), &Balance { free: Amount::new(free), locked: Amount::ZERO });
