@@ -9,6 +9,8 @@
 
 pub mod cip67;
 pub mod error;
+pub mod nft;
+pub mod registry;
 pub mod role;
 
 pub use cip67::{cip67, role_name};
