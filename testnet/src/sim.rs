@@ -2,9 +2,8 @@
 //! network and disk. One seed, one history (consensus.md §16).
 //!
 //! # Faults
-//! loss, delay, reorder, duplication, partitions, crash before and after any durable write, full disk, clock skew; an
-//! equivocator, a withholder and a junk sender among the pools. Each has a counter; a run of seeds that leaves one at 0
-//! has not tested it.
+//! of the network (`network.rs`), of disks, processes and clocks (`faults.rs`), of dishonest pools (`adversary.rs`) and
+//! of dishonest answers (`lies.rs`). Each kind has a counter; a run of seeds that leaves one at 0 has not tested it.
 //!
 //! # Checked after every step
 //! common prefix of final blocks · one root per block id · ledger invariants of every executed block (the engine's
@@ -17,6 +16,9 @@ mod adversary;
 mod check;
 mod dice;
 mod disk;
+mod faults;
+mod lies;
+mod network;
 mod node;
 mod report;
 mod traffic;

@@ -48,6 +48,11 @@ impl Promises {
         }
     }
 
+    /// A node that lost its disk begins again; what it was final with stays final for everybody.
+    pub fn forget(&mut self, node: usize) {
+        self.final_height.remove(&node);
+    }
+
     /// One root per block id, also across nodes.
     pub fn root(&mut self, node: usize, id: BlockId, root: Hash) {
         let known = *self.roots.entry(id).or_insert(root);

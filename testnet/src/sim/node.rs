@@ -15,6 +15,7 @@ use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_runtime::validity::Chain;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a pool behaves.
@@ -30,14 +31,27 @@ pub enum Role {
 
 /// Key files in memory, seen by every life of the node.
 #[derive(Clone, Debug, Default)]
-pub struct Files(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+pub struct Files {
+    contents: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    refuses: Arc<AtomicBool>,
+}
+
+impl Files {
+    /// The next write fails.
+    pub fn refuse_next(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+    }
+}
 
 impl KeyFiles for Files {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+        Ok(self.contents.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
     }
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), bytes.to_vec());
+        if self.refuses.swap(false, Ordering::SeqCst) {
+            anyhow::bail!("simulated refusal of the key folder");
+        }
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), bytes.to_vec());
         Ok(())
     }
 }
@@ -62,7 +76,8 @@ pub struct Node {
     pub seed: Option<[u8; 32]>,
     /// Survives crashes.
     pub disk: Disk,
-    files: Files,
+    /// The key folder; survives even the disk.
+    pub files: Files,
     /// `None` while it is down.
     pub engine: Option<Engine>,
     /// Rises with every boot; events of earlier lives are void.

@@ -30,20 +30,40 @@ pub struct Report {
 
 impl Report {
     /// Fault kinds that a run of seeds must all have seen.
-    pub const FAULTS: [&'static str; 13] = [
+    pub const FAULTS: [&'static str; 33] = [
         "lost",
         "delayed",
         "reordered",
         "duplicated",
         "partitions",
         "partitioned",
+        "isolated",
+        "one_way",
+        "slow_link",
+        "flapped",
         "crash_before_write",
         "crash_after_write",
+        "crash_at_epoch",
         "disk_full",
+        "disk_lost",
+        "key_refused",
+        "paused",
+        "mass_restart",
         "clock_skewed",
+        "clock_stepped",
         "equivocated",
         "withheld",
+        "early_header",
         "junk",
+        "oversized",
+        "replayed",
+        "header_spoiled",
+        "stalled",
+        "body_withheld",
+        "answer_cut",
+        "wrong_body",
+        "lied_status",
+        "tx_spam",
     ];
 
     /// Adds the counters of another run.

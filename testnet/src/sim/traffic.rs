@@ -35,6 +35,14 @@ impl Users {
         self.keys.iter().map(account).collect()
     }
 
+    /// A well-signed transfer of somebody who has nothing.
+    pub fn worthless(&mut self, dice: &mut Dice, genesis: &GenesisHash, slot: u64) -> Option<Transaction> {
+        let mut secret = [0; 32];
+        secret.copy_from_slice(&dice.bytes(32));
+        let to = self.keys.first().map(account)?;
+        Some(signed(&SigningKey::from_bytes(&secret), 0, to, Amount::UNIT, genesis, slot))
+    }
+
     /// A transfer between two of them, valid for a while from `slot`.
     pub fn transfer(&mut self, dice: &mut Dice, genesis: &GenesisHash, slot: u64) -> Option<Transaction> {
         let from = usize::try_from(dice.below(u64::from(USERS))).ok()?;
@@ -43,28 +51,29 @@ impl Users {
         let seq = self.next_seq.get_mut(from)?;
         // One in twenty asks for more than anybody has.
         let ada = if dice.chance(50) { FUNDS.saturating_mul(100) } else { dice.below(20).saturating_add(1) };
-        let body = TxBody {
-            payer: account(key),
-            seq: *seq,
-            from: Slot(slot),
-            until: Slot(slot.saturating_add(400)),
-            max_fee: Amount::new(Amount::UNIT),
-            cosigners: Vec::new(),
-            actions: vec![ActorAction {
-                actor: 0,
-                action: Action::Transfer {
-                    to,
-                    asset: AssetId::ADA,
-                    amount: Amount::new(ada.saturating_mul(Amount::UNIT)),
-                },
-            }],
-            memo: None::<Bytes<64>>,
-        };
+        let tx = signed(key, *seq, to, ada.saturating_mul(Amount::UNIT), genesis, slot);
         *seq = seq.saturating_add(1);
-        let signature = Signature(key.sign(&body.id(genesis).0).to_bytes());
-        let witness = Witness::Key { key: VerificationKey(key.verifying_key().to_bytes()), signature };
-        Some(Transaction { body, witnesses: vec![witness] })
+        Some(tx)
     }
+}
+
+fn signed(key: &SigningKey, seq: u64, to: AccountId, amount: u64, genesis: &GenesisHash, slot: u64) -> Transaction {
+    let body = TxBody {
+        payer: account(key),
+        seq,
+        from: Slot(slot),
+        until: Slot(slot.saturating_add(400)),
+        max_fee: Amount::new(Amount::UNIT),
+        cosigners: Vec::new(),
+        actions: vec![ActorAction {
+            actor: 0,
+            action: Action::Transfer { to, asset: AssetId::ADA, amount: Amount::new(amount) },
+        }],
+        memo: None::<Bytes<64>>,
+    };
+    let signature = Signature(key.sign(&body.id(genesis).0).to_bytes());
+    let witness = Witness::Key { key: VerificationKey(key.verifying_key().to_bytes()), signature };
+    Transaction { body, witnesses: vec![witness] }
 }
 
 fn account(key: &SigningKey) -> AccountId {

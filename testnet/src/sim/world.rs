@@ -1,20 +1,21 @@
-//! The event loop: virtual time, the network between nodes, the faults.
+//! The event loop: virtual time, what each node does with what happens, and what is remembered of it.
 
 use super::adversary::second_block;
 use super::check::Promises;
 use super::dice::Dice;
-use super::disk::Crash;
-use super::node::{Node, Role, Shared, index, peer};
+use super::lies::Lie;
+use super::network::{Packet, Trouble};
+use super::node::{Node, Role, Shared, index};
 use super::report::Report;
 use super::traffic::{FUNDS, Users};
 use crate::up::network::genesis_pool;
 use anyhow::Result;
 use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::HeaderError;
-use nupeer_consensus::input::{Input, Job, MsgId, NetErr, Point, Req, Status};
+use nupeer_consensus::input::{Input, Job, MsgId, Req};
 use nupeer_node::engine::{Message, Outbound};
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{Amount, AssetId, BlockId, Hash, Header, Height, Slot};
+use nupeer_primitives::{Amount, AssetId, BlockId, Hash, Header, Height};
 use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::preset::{Founders, Preset};
 use nupeer_runtime::validity::{Chain, CheckedTx};
@@ -37,24 +38,9 @@ pub struct Options {
 const HEAL_SLOTS: u64 = 260;
 /// Blocks by which tips may differ at the end: what is on the way.
 const TIP_SLACK: u64 = 2;
-/// The junk sender's place in the network.
-const JUNK: usize = 200;
-
+/// What happens at a time.
 #[derive(Debug)]
-enum Packet {
-    Hello(Status),
-    Status(Status),
-    Bye,
-    Header(Vec<u8>),
-    Tx(Arc<CheckedTx>),
-    AskHeaders(Req, Vec<BlockId>),
-    Headers(Req, Result<Vec<Vec<u8>>, NetErr>),
-    AskBodies(Req, Vec<BlockId>),
-    Bodies(Req, Vec<BlockId>, Result<Vec<Option<Vec<u8>>>, NetErr>),
-}
-
-#[derive(Debug)]
-enum Event {
+pub enum Event {
     Slot(u64),
     Clock { node: usize, life: u64, slot: u64, ms: u16 },
     Deliver { from: usize, to: usize, packet: Packet },
@@ -62,22 +48,30 @@ enum Event {
     Release { node: usize, bytes: Vec<u8> },
     Restart { node: usize },
     Heal,
+    Mend { from: usize, to: usize },
+    SpeedUp { node: usize },
+    EndLie { node: usize },
 }
 
-struct World {
-    options: Options,
-    shared: Shared,
-    nodes: Vec<Node>,
+/// One history as it unfolds.
+pub struct World {
+    pub(super) options: Options,
+    pub(super) shared: Shared,
+    pub(super) nodes: Vec<Node>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     next_event: u64,
-    now_ms: u64,
-    chance: Dice,
-    users: Users,
-    sides: Option<Vec<bool>>,
+    pub(super) now_ms: u64,
+    pub(super) chance: Dice,
+    pub(super) users: Users,
+    pub(super) trouble: Trouble,
+    pub(super) lies: BTreeMap<usize, Lie>,
+    pub(super) old_headers: Vec<Vec<u8>>,
+    /// Stopped processes: what reaches them waits until then.
+    pub(super) paused: BTreeMap<usize, u64>,
     /// Open questions: an answer counts only from whoever was asked, as the transport has it.
-    asked: BTreeMap<(usize, Req), usize>,
-    promises: Promises,
+    pub(super) asked: BTreeMap<(usize, Req), usize>,
+    pub(super) promises: Promises,
     counters: BTreeMap<String, u64>,
     history: Hash,
     txs: u64,
@@ -146,7 +140,10 @@ impl World {
             now_ms: 0,
             chance: Dice::new(options.seed, "world"),
             users,
-            sides: None,
+            trouble: Trouble::default(),
+            lies: BTreeMap::new(),
+            old_headers: Vec::new(),
+            paused: BTreeMap::new(),
             asked: BTreeMap::new(),
             promises: Promises::default(),
             counters: Report::FAULTS.iter().map(|name| ((*name).to_string(), 0)).collect(),
@@ -156,22 +153,31 @@ impl World {
         })
     }
 
-    fn slot_ms(&self) -> u64 {
+    pub(super) fn slot_ms(&self) -> u64 {
         self.shared.chain.constants.slot_ms
     }
 
-    fn count(&mut self, name: &str) {
+    pub(super) fn count(&mut self, name: &str) {
         let counter = self.counters.entry(name.into()).or_default();
         *counter = counter.saturating_add(1);
     }
 
-    fn schedule(&mut self, at_ms: u64, event: Event) {
+    pub(super) fn schedule(&mut self, at_ms: u64, event: Event) {
         self.next_event = self.next_event.saturating_add(1);
         self.queue.push(Reverse((at_ms, self.next_event)));
         self.events.insert(self.next_event, event);
     }
 
-    fn quiet(&self) -> bool {
+    pub(super) fn schedule_slots(&mut self, slots: u64, event: Event) {
+        self.schedule(self.now_ms.saturating_add(slots.saturating_mul(self.slot_ms())), event);
+    }
+
+    /// A place below `length`, by chance.
+    pub(super) fn pick(&mut self, length: usize) -> usize {
+        usize::try_from(self.chance.below(u64::try_from(length).unwrap_or(0))).unwrap_or(0)
+    }
+
+    pub(super) fn quiet(&self) -> bool {
         self.now_ms > self.options.slots.saturating_mul(self.slot_ms())
     }
 
@@ -185,6 +191,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if let Some(until) = self.waits(&event) {
+            return self.schedule(until, event);
+        }
         match event {
             Event::Slot(slot) => self.slot(slot),
             Event::Clock { node, life, slot, ms } => {
@@ -203,8 +212,32 @@ impl World {
                 self.broadcast(node, None, &bytes);
             }
             Event::Restart { node } => self.start(node),
-            Event::Heal => self.sides = None,
+            Event::Heal => self.trouble.sides = None,
+            Event::Mend { from, to } => {
+                self.trouble.dead.remove(&(from, to));
+            }
+            Event::SpeedUp { node } => {
+                self.trouble.slow.remove(&node);
+            }
+            Event::EndLie { node } => {
+                self.lies.remove(&node);
+            }
         }
+    }
+
+    /// When a stopped process gets to see what reaches it; `None` is now.
+    fn waits(&self, event: &Event) -> Option<u64> {
+        let node = match event {
+            Event::Clock { node, .. } | Event::Verified { node, .. } | Event::Deliver { to: node, .. } => node,
+            Event::Slot(_)
+            | Event::Release { .. }
+            | Event::Restart { .. }
+            | Event::Heal
+            | Event::Mend { .. }
+            | Event::SpeedUp { .. }
+            | Event::EndLie { .. } => return None,
+        };
+        self.paused.get(node).copied().filter(|until| *until > self.now_ms)
     }
 
     fn is_life(&self, node: usize, life: u64) -> bool {
@@ -214,7 +247,10 @@ impl World {
     /// A new slot: clocks, traffic, and perhaps a fault.
     fn slot(&mut self, slot: u64) {
         for node in 0..self.nodes.len() {
-            self.clock_at(node, slot, 0);
+            // A clock far ahead is in a later slot already.
+            let ahead = self.nodes.get(node).map_or(0, |node| u64::try_from(node.skew_ms).unwrap_or(0));
+            let ahead = ahead.checked_div(self.slot_ms()).unwrap_or(0);
+            self.clock_at(node, slot.saturating_add(ahead), 0);
             let status = self.nodes.get(node).and_then(Node::status);
             if let Some(status) = status.filter(|_| slot.is_multiple_of(5)) {
                 for to in 0..self.nodes.len() {
@@ -250,53 +286,8 @@ impl World {
         }
     }
 
-    fn faults(&mut self, slot: u64) {
-        let node = usize::try_from(self.chance.below(self.nodes.len() as u64)).unwrap_or(0);
-        let slot_ms = self.slot_ms();
-        if self.chance.chance(40) {
-            let crash = if self.chance.chance(500) { Crash::BeforeWrite } else { Crash::AfterWrite };
-            let writes = self.chance.below(6);
-            if let Some(node) = self.nodes.get(node) {
-                node.disk.crash_in(writes, crash);
-            }
-            self.count(if crash == Crash::BeforeWrite { "crash_before_write" } else { "crash_after_write" });
-        } else if self.chance.chance(10) {
-            if let Some(node) = self.nodes.get(node) {
-                node.disk.fill();
-            }
-            self.count("disk_full");
-        } else if self.sides.is_none() && self.chance.chance(20) {
-            let sides = (0..self.nodes.len()).map(|_| self.chance.chance(500)).collect();
-            self.sides = Some(sides);
-            self.count("partitions");
-            let length = self.chance.below(6).saturating_add(2).saturating_mul(slot_ms);
-            self.schedule(self.now_ms.saturating_add(length), Event::Heal);
-        }
-        if self.chance.chance(80) {
-            self.junk(node, slot);
-        }
-    }
-
-    /// Bytes that mean nothing, at every door.
-    fn junk(&mut self, node: usize, slot: u64) {
-        self.count("junk");
-        let length = usize::try_from(self.chance.below(3_000)).unwrap_or(0);
-        let bytes = self.chance.bytes(length);
-        let tip = Point { id: BlockId([0xEE; 32]), height: Height(slot.saturating_mul(2)), slot: Slot(slot) };
-        let req = Req(0);
-        self.send(JUNK, node, Packet::Hello(Status { tip }));
-        self.send(JUNK, node, Packet::Header(bytes.clone()));
-        // What it is asked, it answers with junk.
-        let asked = self.asked.iter().filter(|((who, _), of)| *who == node && **of == JUNK).map(|((_, req), _)| *req);
-        for req in asked.collect::<Vec<_>>() {
-            self.send(JUNK, node, Packet::Headers(req, Ok(vec![bytes.clone(); 3])));
-            self.send(JUNK, node, Packet::Bodies(req, vec![tip.id], Ok(vec![Some(bytes.clone())])));
-        }
-        self.send(JUNK, node, Packet::AskHeaders(req, vec![tip.id]));
-        self.send(JUNK, node, Packet::AskBodies(req, vec![tip.id; 80]));
-    }
-
     fn start(&mut self, node: usize) {
+        self.paused.remove(&node);
         let Some(it) = self.nodes.get_mut(node) else { return };
         match it.boot(&self.shared) {
             Ok(out) => {
@@ -309,16 +300,7 @@ impl World {
         }
     }
 
-    fn greet(&mut self, node: usize) {
-        let Some(own) = self.nodes.get(node).and_then(Node::status) else { return };
-        for other in (0..self.nodes.len()).filter(|other| *other != node) {
-            let Some(theirs) = self.nodes.get(other).and_then(Node::status) else { continue };
-            self.send_surely(node, other, Packet::Hello(own));
-            self.send_surely(other, node, Packet::Hello(theirs));
-        }
-    }
-
-    fn feed(&mut self, node: usize, message: Message) {
+    pub(super) fn feed(&mut self, node: usize, message: Message) {
         let Some(engine) = self.nodes.get_mut(node).and_then(|node| node.engine.as_mut()) else { return };
         let out = engine.handle(message);
         self.carry(node, out);
@@ -339,8 +321,7 @@ impl World {
                 }
                 Outbound::Judge(id, judgement) => self.judged(node, id, judgement),
                 Outbound::Fault(peer, kind) => {
-                    let honest = self.nodes.get(index(&peer)).is_some_and(|node| node.role == Role::Honest);
-                    if honest {
+                    if self.is_honest(&peer) {
                         self.promises.broken(format!("node {node} blames honest node {}: {kind:?}", index(&peer)));
                     }
                     self.count("faults_blamed");
@@ -379,6 +360,7 @@ impl World {
     fn announce(&mut self, node: usize, bytes: Vec<u8>) {
         let Ok(header) = Header::decode(&bytes) else { return };
         let id = header.id(&self.shared.chain.genesis);
+        self.keep_old(&bytes);
         self.remember(&[b"own", &[u8::try_from(node).unwrap_or(0)], &id.0]);
         match self.nodes.get(node).map(|node| node.role) {
             Some(Role::Honest) => {
@@ -396,31 +378,15 @@ impl World {
                 }
             }
             Some(Role::Withholder) => {
+                if header.body.slot.0.saturating_mul(self.slot_ms()) > self.now_ms.saturating_add(2_000) {
+                    self.count("early_header");
+                    return self.broadcast(node, None, &bytes);
+                }
                 let slots = self.chance.below(6).saturating_add(2);
-                self.schedule(
-                    self.now_ms.saturating_add(slots.saturating_mul(self.slot_ms())),
-                    Event::Release { node, bytes },
-                );
+                self.schedule_slots(slots, Event::Release { node, bytes });
             }
             None => {}
         }
-    }
-
-    fn broadcast(&mut self, node: usize, except: Option<usize>, bytes: &[u8]) {
-        for to in (0..self.nodes.len()).filter(|to| Some(*to) != except) {
-            self.send(node, to, Packet::Header(bytes.to_vec()));
-        }
-    }
-
-    fn hang_up(&mut self, node: usize, other: usize) {
-        self.count("hung_up");
-        self.send_surely(node, other, Packet::Bye);
-        // The dropped side dials again some slots later, as the shell does.
-        let Some(theirs) = self.nodes.get(other).and_then(Node::status) else { return };
-        let Some(own) = self.nodes.get(node).and_then(Node::status) else { return };
-        let at = self.now_ms.saturating_add(self.slot_ms().saturating_mul(20));
-        self.schedule(at, Event::Deliver { from: other, to: node, packet: Packet::Hello(theirs) });
-        self.schedule(at, Event::Deliver { from: node, to: other, packet: Packet::Hello(own) });
     }
 
     fn moved(&mut self, node: usize, reverted: usize, applied: &[BlockId]) {
@@ -446,106 +412,29 @@ impl World {
     }
 
     fn halted(&mut self, node: usize, why: &str) {
-        if !why.contains("simulated crash") && !why.contains("disk full") {
+        if !why.contains("simulated") && !why.contains("disk full") {
             self.promises.broken(format!("node {node} stopped: {why}"));
         }
-        self.count("restarts");
-        if let Some(it) = self.nodes.get_mut(node) {
-            it.engine = None;
+        self.stop(node);
+    }
+
+    /// A process ends without a word and comes back some slots later.
+    pub(super) fn stop(&mut self, node: usize) {
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        if it.engine.take().is_none() {
+            return;
         }
+        self.count("restarts");
         // Connections end with the process: answers to its old questions do not reach the next life.
         self.asked.retain(|(who, _), _| *who != node);
         for other in (0..self.nodes.len()).filter(|other| *other != node) {
             self.send_surely(node, other, Packet::Bye);
         }
-        let down = self.chance.below(10).saturating_add(1).saturating_mul(self.slot_ms());
-        self.schedule(self.now_ms.saturating_add(down), Event::Restart { node });
+        let down = self.chance.below(10).saturating_add(1);
+        self.schedule_slots(down, Event::Restart { node });
     }
 
-    /// Sends over the bad network.
-    fn send(&mut self, from: usize, to: usize, packet: Packet) {
-        if from == to {
-            return;
-        }
-        let split = self.sides.as_ref().is_some_and(|sides| sides.get(from) != sides.get(to));
-        if split && from != JUNK {
-            self.count("partitioned");
-            return;
-        }
-        let mut delay = self.chance.below(95).saturating_add(5);
-        if !self.quiet() {
-            if self.chance.chance(15) {
-                self.count("lost");
-                return;
-            }
-            if self.chance.chance(30) {
-                self.count("delayed");
-                delay = delay.saturating_add(self.chance.below(1_500));
-            }
-            if self.chance.chance(30) {
-                self.count("reordered");
-                delay = self.chance.below(3);
-            }
-            if let (true, Packet::Header(bytes)) = (self.chance.chance(20), &packet) {
-                self.count("duplicated");
-                let again = Packet::Header(bytes.clone());
-                self.schedule(
-                    self.now_ms.saturating_add(delay).saturating_add(20),
-                    Event::Deliver { from, to, packet: again },
-                );
-            }
-        }
-        self.schedule(self.now_ms.saturating_add(delay), Event::Deliver { from, to, packet });
-    }
-
-    fn send_surely(&mut self, from: usize, to: usize, packet: Packet) {
-        self.schedule(self.now_ms.saturating_add(3), Event::Deliver { from, to, packet });
-    }
-
-    fn deliver(&mut self, from: usize, to: usize, packet: Packet) {
-        let who = peer(from);
-        match packet {
-            Packet::Hello(status) => self.feed(to, Message::Consensus(Input::PeerUp(who, status))),
-            Packet::Status(status) => self.feed(to, Message::Consensus(Input::PeerStatus(who, status))),
-            Packet::Bye => self.feed(to, Message::Consensus(Input::PeerDown(who))),
-            Packet::Header(bytes) => {
-                let digest = blake2b_256_of(&[b"head/1", &bytes]).0;
-                let mut id = [0; 20];
-                id.copy_from_slice(&digest[..20]);
-                let id = MsgId(id);
-                let Some(node) = self.nodes.get_mut(to) else { return };
-                if node.seen.insert(id) {
-                    node.unjudged.insert(id, (from, bytes.clone()));
-                    self.feed(to, Message::Consensus(Input::Gossip { from: who, id, bytes }));
-                }
-            }
-            Packet::Tx(tx) => self.feed(to, Message::Tx(tx)),
-            Packet::AskHeaders(req, locator) => {
-                let answer = self.engine(to).map(|engine| engine.headers_after(&locator).map_err(|_| NetErr::Refused));
-                if let Some(answer) = answer {
-                    self.send(to, from, Packet::Headers(req, answer));
-                }
-            }
-            Packet::Headers(req, answer) => {
-                if self.asked.remove(&(to, req)) == Some(from) {
-                    self.feed(to, Message::Consensus(Input::Headers(req, answer)));
-                }
-            }
-            Packet::AskBodies(req, ids) => {
-                let answer = self.engine(to).map(|engine| engine.bodies_of(&ids).map_err(|_| NetErr::Refused));
-                if let Some(answer) = answer {
-                    self.send(to, from, Packet::Bodies(req, ids, answer));
-                }
-            }
-            Packet::Bodies(req, ids, answer) => {
-                if self.asked.remove(&(to, req)) == Some(from) {
-                    self.feed(to, Message::Bodies(req, ids, answer));
-                }
-            }
-        }
-    }
-
-    fn engine(&self, node: usize) -> Option<&nupeer_node::engine::Engine> {
+    pub(super) fn engine(&self, node: usize) -> Option<&nupeer_node::engine::Engine> {
         self.nodes.get(node).and_then(|node| node.engine.as_ref())
     }
 
