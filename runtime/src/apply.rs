@@ -13,7 +13,7 @@ use nupeer_primitives::hash::{blake2b_256_of, merkle_root};
 use nupeer_primitives::imt::{self, TreeUpdate, TreeView};
 use nupeer_primitives::state::{Abort, Bug, Diff, View, Work};
 use nupeer_primitives::{AccountId, Block, BlockBody, Epoch, Hash, HeaderBody};
-use nupeer_tokens::stake;
+use nupeer_tokens::{committee, stake};
 
 /// Most bytes of the nonce state that consensus hands over.
 pub const NONCE_BYTES_MAX: usize = 1_024;
@@ -172,7 +172,14 @@ fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
     let cursor = system::cursor(work)?;
     for epoch in cursor.epoch.0..ctx.epoch().0 {
         let parameters = weight_parameters(work)?;
-        stake::take_snapshot(work, Epoch(epoch.saturating_add(1)), &parameters)?;
+        let next = epoch.saturating_add(1);
+        stake::take_snapshot(work, Epoch(next), &parameters)?;
+        committee::fix(work, Epoch(next.saturating_add(1)), Epoch(next))?;
+        // A link may reach one epoch further back than the evidence in which it stands.
+        let reach = params::get(work, "evidence_epochs")?.saturating_add(2);
+        if let Some(old) = next.checked_sub(reach) {
+            committee::forget(work, Epoch(old))?;
+        }
     }
     market::prologue(work, ctx).map_err(never_refuses)
 }

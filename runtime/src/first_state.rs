@@ -7,12 +7,14 @@ use crate::market;
 use crate::params::{self, PARAMETERS};
 use crate::system::{self, Cursor};
 use alloc::string::String;
+use nupeer_primitives::finality::Rounds;
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::hash::{Tag, blake2b_256, tagged};
 use nupeer_primitives::state::{Abort, Bug, MemoryState, Work, apply_diff};
-use nupeer_primitives::{Amount, AssetId, Epoch, GenesisHash, Hash, Height, PoolId, Slot, sign};
+use nupeer_primitives::{Amount, AssetId, Epoch, GenesisHash, Hash, Height, PoolId, Slot, bls, sign};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
+use nupeer_tokens::committee;
 use nupeer_tokens::stake::{self, Pool, PoolToken};
 use thiserror::Error;
 
@@ -49,6 +51,7 @@ pub enum GenesisError {
 /// Builds and checks the state at height 0.
 pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     check_constants(genesis)?;
+    check_rounds(genesis)?;
     let empty = MemoryState::new();
     let mut work = Work::new(&empty);
     write_parameters(&mut work, genesis)?;
@@ -62,6 +65,9 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     stake::take_snapshot(&mut work, Epoch(0), &parameters)?;
     if stake::leading(&work, Epoch(0))?.iter().all(|(_, weight)| *weight == 0) {
         return Err(GenesisError::NoWeight);
+    }
+    for epoch in [Epoch(0), Epoch(1)] {
+        committee::fix(&mut work, epoch, Epoch(0))?;
     }
     let (diff, _) = work.finish();
     let mut state = MemoryState::new();
@@ -98,6 +104,19 @@ fn check_constants(genesis: &Genesis) -> Result<(), GenesisError> {
     rule("target", c.target, c.target < c.epoch_slots, "must be inside the epoch")?;
     rule("kes_period", c.kes_period, c.kes_period > 0, "must be above 0")?;
     rule("kes_evolutions", c.kes_evolutions, (1..=64).contains(&c.kes_evolutions), "must be 1..=64")
+}
+
+/// R divides E and is above LAG, or rounds would straddle epochs.
+fn check_rounds(genesis: &Genesis) -> Result<(), GenesisError> {
+    let value = |name| genesis.parameter(name).ok_or(GenesisError::ParameterMissing { name });
+    let (slots, lag) = (value("round_slots")?, value("lag_slots")?);
+    match Rounds::new(slots, lag, &genesis.constants) {
+        Some(_) => Ok(()),
+        None => {
+            let rule = "must be above lag_slots, which is above 0, and divide epoch_slots";
+            Err(GenesisError::Constant { name: "round_slots", value: slots, rule })
+        }
+    }
 }
 
 fn write_parameters(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisError> {
@@ -158,7 +177,7 @@ fn write_accounts(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisE
 #[must_use]
 pub fn pool_proof_digest(pool: &GenesisPool) -> Hash {
     let nowhere = GenesisHash(Hash::ZERO);
-    tagged(Tag::Poolreg, &nowhere, &[&pool.cold_key.0, &pool.vrf_key, &pool.reward_account.0])
+    tagged(Tag::Poolreg, &nowhere, &[&pool.cold_key.0, &pool.vrf_key, &pool.bls_key.0, &pool.reward_account.0])
 }
 
 fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisError> {
@@ -170,6 +189,9 @@ fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErro
         }
         if !sign::verify(&pool.cold_key, &pool_proof_digest(pool).0, &pool.proof) {
             return refuse("possession proof does not verify");
+        }
+        if !bls::verify_possession(&pool.bls_key, &pool.bls_proof) {
+            return refuse("possession proof of the BLS key does not verify");
         }
         let (pledges, stakes) = (tuple(pool.pledge), tuple(pool.stake));
         for ((token, pledge), staked) in
@@ -190,6 +212,7 @@ fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErro
         let record = Pool {
             cold_key: pool.cold_key,
             vrf_hash: blake2b_256(&pool.vrf_key),
+            bls_key: Some(pool.bls_key),
             reward_account: pool.reward_account,
             jailed: false,
         };

@@ -17,6 +17,7 @@ macro_rules! parameters {
 parameters! {
     "body_max"                     524_288       524_288       65_536    2_097_152         Technical
     "bond_min"                     1_000_000     1_000_000     0         1_000_000_000_000 Financial
+    "certs_max"                    4             4             1         4                 Technical
     "events_max"                   512           512           64        4_096             Technical
     "evidence_epochs"              14            2             1         100               Constitution
     "fee_base"                     1_000         1_000         100       100_000           Operational
@@ -26,6 +27,7 @@ parameters! {
     "fee_weight"                   5             5             1         1_000             Operational
     "floor_ppm"                    200_000       200_000       50_000    500_000           Constitution
     "header_max"                   2_048         2_048         1_024     2_048             Technical
+    "lag_slots"                    4             2             1         1_000             Constitution
     "leverage"                     20            20            5         100               Constitution
     "market.accept_ms"             30_000        10_000        7_500     120_000           Operational
     "market.anchor_age_ms"         3_600_000     120_000       900_000   14_400_000        Technical
@@ -88,6 +90,7 @@ parameters! {
     "market.wipe_slash_bps"        2_000         2_000         500       8_000             Financial
     "max_validity_slots"           7_200         600           60        86_400            Technical
     "pledge_min"                   25_000_000_000 100_000_000  1_000_000 1_000_000_000_000 Financial
+    "round_slots"                  10            5             2         3_600             Constitution
     "share_iaas_ppm"               333_334       333_334       0         1_000_000         Constitution
     "share_paas_ppm"               333_333       333_333       0         1_000_000         Constitution
     "share_saas_ppm"               333_333       333_333       0         1_000_000         Constitution

@@ -14,6 +14,7 @@ extern crate alloc;
 pub mod asset;
 pub mod bank;
 pub mod bond;
+pub mod committee;
 pub mod credential;
 pub mod emission;
 pub mod epoch_sum;

@@ -7,7 +7,7 @@ use crate::asset;
 use crate::weight::{PoolStake, TokenClass, weights};
 use alloc::vec::Vec;
 use nupeer_primitives::state::{Bug, Key, Work};
-use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, PoolId, VerificationKey, record};
+use nupeer_primitives::{AccountId, Amount, AssetId, BlsKey, Epoch, Hash, PoolId, VerificationKey, record};
 
 record! {
     /// A registered pool (prefix 08).
@@ -16,6 +16,8 @@ record! {
         pub cold_key: VerificationKey,
         /// `H(vrf_vkey)`.
         pub vrf_hash: Hash,
+        /// Key of finality votes, proven when it was registered; without one the pool sits in no committee.
+        pub bls_key: Option<BlsKey>,
         /// Receives block fees.
         pub reward_account: AccountId,
         /// Whether it may lead.
@@ -173,7 +175,8 @@ mod tests {
         for (n, jailed) in [(1, false), (2, second_jailed)] {
             let cold_key = VerificationKey([n; 32]);
             let id = cold_key.pool();
-            let pool = Pool { cold_key, vrf_hash: Hash([n; 32]), reward_account: AccountId([n; 28]), jailed };
+            let (vrf_hash, reward_account) = (Hash([n; 32]), AccountId([n; 28]));
+            let pool = Pool { cold_key, vrf_hash, bls_key: None, reward_account, jailed };
             state.insert(pool_key(&id).into_vec(), pool.to_cbor());
             for token in TOKENS {
                 let own = PoolToken { stake: Amount::new(100_000), pledge: Amount::new(100_000) };
@@ -203,7 +206,8 @@ mod tests {
         let mut state = state(true);
         let only = VerificationKey([1; 32]);
         let (key, id) = (pool_key(&only.pool()), only.pool());
-        let pool = Pool { cold_key: only, vrf_hash: Hash::ZERO, reward_account: AccountId([1; 28]), jailed: true };
+        let reward_account = AccountId([1; 28]);
+        let pool = Pool { cold_key: only, vrf_hash: Hash::ZERO, bls_key: None, reward_account, jailed: true };
         state.insert(key.into_vec(), pool.to_cbor());
         state.insert(snapshot_key(Epoch(4)).pool(&id).into_vec(), 7u128.to_cbor());
         let mut work = Work::new(&state);

@@ -12,7 +12,7 @@ use core::fmt;
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use nupeer_primitives::genesis::Constants;
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey};
+use nupeer_primitives::{GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey, bls};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -35,6 +35,8 @@ pub struct PoolKeys {
     pub vrf: vrf::SecretKey,
     /// Signs headers.
     pub kes: kes::SecretKey,
+    /// Signs finality votes.
+    pub bls: bls::SecretKey,
 }
 
 impl fmt::Debug for PoolKeys {
@@ -44,7 +46,7 @@ impl fmt::Debug for PoolKeys {
 }
 
 impl PoolKeys {
-    /// Cold, VRF and KES key of one seed, each from its own hash of it.
+    /// Cold, VRF, KES and BLS key of one seed, each from its own hash of it.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let part = |name: &[u8]| Zeroizing::new(blake2b_256_of(&[b"nupeer/pool-keys/", name, b"/", seed]).0);
@@ -52,12 +54,13 @@ impl PoolKeys {
             cold: part(b"cold"),
             vrf: vrf::SecretKey::from_seed(&part(b"vrf")),
             kes: kes::SecretKey::from_seed(&part(b"kes")),
+            bls: bls::SecretKey::from_seed(&part(b"bls")),
         }
     }
-    /// From keys kept apart: the cold key's ed25519 seed, and the two hot keys.
+    /// From keys kept apart: the cold key's ed25519 seed, and the hot keys.
     #[must_use]
-    pub fn from_parts(cold: &[u8; 32], vrf: vrf::SecretKey, kes: kes::SecretKey) -> Self {
-        Self { cold: Zeroizing::new(*cold), vrf, kes }
+    pub fn from_parts(cold: &[u8; 32], vrf: vrf::SecretKey, kes: kes::SecretKey, bls: bls::SecretKey) -> Self {
+        Self { cold: Zeroizing::new(*cold), vrf, kes, bls }
     }
     /// The cold verification key.
     #[must_use]

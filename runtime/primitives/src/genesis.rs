@@ -1,5 +1,6 @@
 //! The genesis record (ledger.md §10): its canonical CBOR is hashed and names the network.
 
+use crate::bls::{BlsKey, BlsSignature};
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::hash::{GenesisHash, Hash, blake2b_256};
@@ -85,9 +86,13 @@ record! {
         pub cold_key: VerificationKey,
         /// VRF key.
         pub vrf_key: [u8; 32],
+        /// Key of finality votes.
+        pub bls_key: BlsKey,
+        /// Proof of its possession.
+        pub bls_proof: BlsSignature,
         /// Account that receives block fees.
         pub reward_account: AccountId,
-        /// Cold-key signature over `T(nup/poolreg/1, cold ‖ vrf ‖ reward)` with an all-zero genesis hash: possession.
+        /// Cold-key signature over `T(nup/poolreg/1, cold ‖ vrf ‖ bls ‖ reward)` with an all-zero genesis hash: possession.
         pub proof: Signature,
         /// Pledge of $IaaS, $PaaS, $SaaS, part of the stake.
         pub pledge: (Amount, Amount, Amount),

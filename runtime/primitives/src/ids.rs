@@ -46,6 +46,8 @@ macro_rules! bytes_id {
     };
 }
 
+pub(crate) use bytes_id;
+
 macro_rules! number_id {
     ($(#[$meta:meta])* $name:ident, $t:ty) => {
         $(#[$meta])*

@@ -7,7 +7,8 @@
 //! account: a 28-byte credential · asset: a row of the asset table · action: one instruction of a transaction ·
 //! witness: what authorises an account · lot: the unit traded for an hour on one host · tick: a price step ·
 //! instrument: a market with one book · lease: a matched bid's life · receipt: a signed meter reading ·
-//! leaf: one key of the state tree · final: never reverted.
+//! leaf: one key of the state tree · checkpoint: a block that a round names · link: from one checkpoint to a later one ·
+//! carried: a link that two thirds of a committee voted for · final: never reverted.
 //!
 //! # Invariants
 //! - `decode(encode(x)) == x`, and `encode(decode(b)) == b` for every accepted `b` (I11).
@@ -25,13 +26,16 @@ pub mod cbor;
 
 pub mod action;
 pub mod block;
+pub mod bls;
 pub mod error;
 pub mod event;
+pub mod finality;
 pub mod genesis;
 pub mod governance;
 pub mod hash;
 pub mod ids;
 pub mod imt;
+pub mod kes;
 pub mod market;
 pub mod parameter;
 pub mod proposal;
@@ -44,7 +48,9 @@ pub mod witness;
 
 pub use action::Action;
 pub use block::{Block, BlockBody, Header, HeaderBody, McRef, OpCert};
+pub use bls::{BlsKey, BlsSignature};
 pub use cbor::{Cbor, DecodeError, Reader, Writer};
+pub use finality::{Certificate, Checkpoint, Link, Vote};
 pub use hash::{GenesisHash, Hash, blake2b_224, blake2b_256, tagged};
 pub use ids::*;
 pub use receipt::{MeterReceipt, SignedReceipt};

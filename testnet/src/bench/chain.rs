@@ -153,6 +153,8 @@ fn pool(keys: &PoolKeys) -> GenesisPool {
     let mut pool = GenesisPool {
         cold_key: keys.issuer(),
         vrf_key: keys.vrf.public(),
+        bls_key: keys.bls.public(),
+        bls_proof: keys.bls.prove(),
         reward_account: keys.issuer().account(),
         proof: Signature([0; 64]),
         pledge: (stake, stake, stake),

@@ -109,6 +109,8 @@ pub fn genesis_pool(keys: &PoolKeys, stake: u64) -> GenesisPool {
     let mut pool = GenesisPool {
         cold_key: keys.issuer(),
         vrf_key: keys.vrf.public(),
+        bls_key: keys.bls.public(),
+        bls_proof: keys.bls.prove(),
         // The demo's operators are paid to the account of their cold key.
         reward_account: keys.issuer().account(),
         proof: Signature([0; 64]),

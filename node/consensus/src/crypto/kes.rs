@@ -5,8 +5,9 @@
 //! seed  -> left  = H(1 ‖ seed), right = H(2 ‖ seed)
 //! vk_0  = ed25519 key of the seed;  vk_d = H(vk_left ‖ vk_right)
 //! key_d = key_{d-1} ‖ seed_right ‖ vk_left ‖ vk_right       (32 + 96·d bytes; seed_right is zero once it is used)
-//! sig_d = sig_{d-1} ‖ vk_left ‖ vk_right                    (64 + 64·d bytes)
 //! ```
+//! Signatures and their check are `nupeer_primitives::kes`, as the ledger judges them, too.
+//!
 //! # Invariants
 //! - Evolving erases what the older period needed: a stolen key cannot sign the past.
 //! - Key bytes are erased when dropped and never printed.
@@ -14,17 +15,12 @@
 use alloc::boxed::Box;
 use core::fmt;
 use ed25519_zebra::SigningKey;
+use nupeer_primitives::Hash;
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{Hash, Signature, VerificationKey, sign};
+pub use nupeer_primitives::kes::{DEPTH, PERIODS, SIGNATURE_BYTES, verify};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Levels of the tree.
-pub const DEPTH: usize = 6;
-/// Periods of one key.
-pub const PERIODS: u32 = 1 << DEPTH;
-/// Bytes of a signature.
-pub const SIGNATURE_BYTES: usize = 64 + 64 * DEPTH;
 /// Bytes of a serialised secret key: the key, and its period as big-endian u32.
 pub const SECRET_BYTES: usize = TREE_BYTES + 4;
 const TREE_BYTES: usize = key_bytes(DEPTH);
@@ -199,27 +195,6 @@ fn advance(depth: usize, period: u32, key: &mut [u8]) {
     } else {
         advance(depth - 1, period - half, inner);
     }
-}
-
-/// True iff `signature` is of `public` at evolution `period` over `message`. The leaf signature is judged by ZIP-215.
-#[must_use]
-pub fn verify(public: &[u8; 32], period: u32, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
-    if period >= PERIODS {
-        return false;
-    }
-    let mut expected = *public;
-    for depth in (1..=DEPTH).rev() {
-        let (mut left, mut right) = ([0; 32], [0; 32]);
-        left.copy_from_slice(&signature[64 * depth..64 * depth + 32]);
-        right.copy_from_slice(&signature[64 * depth + 32..64 * depth + 64]);
-        if blake2b_256_of(&[&left, &right]).0 != expected {
-            return false;
-        }
-        expected = if (period >> (depth - 1)) & 1 == 0 { left } else { right };
-    }
-    let mut sigma = [0; 64];
-    sigma.copy_from_slice(&signature[..64]);
-    sign::verify(&VerificationKey(expected), message, &Signature(sigma))
 }
 
 #[cfg(test)]

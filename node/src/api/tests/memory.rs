@@ -36,9 +36,12 @@ pub fn account(seed: u8) -> AccountId {
 fn genesis() -> Genesis {
     let funds = Amount::new(1_000 * Amount::UNIT);
     let (cold, reward_account) = (key(9), account(8));
+    let voter = nupeer_primitives::bls::SecretKey::from_seed(&[9; 32]);
     let mut pool = GenesisPool {
         cold_key: verification(&cold),
         vrf_key: [7; 32],
+        bls_key: voter.public(),
+        bls_proof: voter.prove(),
         reward_account,
         proof: Signature([0; 64]),
         pledge: (funds, funds, funds),
