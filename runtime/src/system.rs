@@ -2,35 +2,14 @@
 
 use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::state::{Bug, Key, Work};
-use nupeer_primitives::{AccountId, Epoch, Hash, Height, PoolId, Slot, record};
+use nupeer_primitives::{AccountId, PoolId};
+
+pub use nupeer_primitives::cursor::{Cursor, cursor_key};
 
 /// Whether an account belongs to the protocol.
 #[must_use]
 pub fn is_system(account: &AccountId) -> bool {
     SystemAccount::ALL.iter().any(|name| AccountId::system(*name) == *account)
-}
-
-record! {
-    /// Where the ledger stands.
-    #[derive(Copy)]
-    pub struct Cursor {
-        /// Height of the last applied block.
-        pub height: Height,
-        /// Its slot.
-        pub slot: Slot,
-        /// Its epoch.
-        pub epoch: Epoch,
-        /// Protocol version.
-        pub version: (u16, u16),
-        /// Running digest of all events: `H(digest ‖ merkle_root(events))`.
-        pub events: Hash,
-    }
-}
-
-/// Key of the cursor.
-#[must_use]
-pub fn cursor_key() -> Key {
-    Key::new(0x00).u8(2)
 }
 
 /// Key of the nonce state, whose encoding belongs to consensus.

@@ -6,8 +6,7 @@
 //! - Shapes refuse unknown fields on the way in and never change the meaning of a field.
 //!
 //! # What it deliberately does not do
-//! No keys: signing is the caller's. State proofs and certificates are checked by the finality issue's code; until then
-//! a client trusts the node it asks, which its user runs.
+//! No keys: signing is the caller's. Answers of the API are the node's word; what [`light`] verifies is nobody's word.
 
 pub mod api;
 pub mod build;
@@ -16,6 +15,7 @@ pub mod delivery;
 pub mod error;
 pub mod genesis_json;
 pub mod http;
+pub mod light;
 pub mod manifest;
 
 pub use error::ClientError;
