@@ -87,4 +87,5 @@ errors! {
     48 NotExecutable { id: ProposalId } "proposal {id} is not waiting for execution"
     49 TooManySponsors { permitted: usize } "{permitted} sponsors are the most there may be"
     50 InnerRefused { what: String } "{what}"
+    51 UnknownRole { role: RoleId } "{role} is not a role of the constitution"
 }

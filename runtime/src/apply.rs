@@ -5,7 +5,7 @@ use crate::error::{InvalidBlock, Rejected};
 use crate::execute::{self, Ran};
 use crate::system::{self, Cursor};
 use crate::validity::{Chain, CheckedTx};
-use crate::{fee, market, params};
+use crate::{fee, market, params, tick};
 use alloc::vec::Vec;
 use nupeer_primitives::cbor::{Bytes, Cbor};
 use nupeer_primitives::event::{BlockRecord, Event};
@@ -167,7 +167,7 @@ impl Room {
     }
 }
 
-/// Steps 1-4: epoch boundary, market batch. A rule that refuses here is a bug.
+/// Steps 1-4: epoch boundary, ticks, market batch. A rule that refuses here is a bug.
 fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
     let cursor = system::cursor(work)?;
     for epoch in cursor.epoch.0..ctx.epoch().0 {
@@ -181,6 +181,7 @@ fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
             committee::forget(work, Epoch(old))?;
         }
     }
+    tick::prologue(work, ctx).map_err(never_refuses)?;
     market::prologue(work, ctx).map_err(never_refuses)
 }
 

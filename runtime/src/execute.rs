@@ -4,7 +4,7 @@
 use crate::context::{Actor, BlockContext};
 use crate::core::{account, transfer};
 use crate::validity::{Admitted, Chain, CheckedTx, admit};
-use crate::{grant, market};
+use crate::{governance, grant, market};
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::{TxOutcome, TxReceipt};
 use nupeer_primitives::ids::SystemAccount;
@@ -70,6 +70,11 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         Action::Transfer { to, asset, amount } => transfer::transfer(work, actor, to, *asset, *amount),
         Action::GrantKey { .. } => grant::grant_key(work, ctx, actor, action),
         Action::RevokeKey { key } => grant::revoke_key(work, actor, key),
+        Action::Candidate { .. }
+        | Action::CandidateWithdraw { .. }
+        | Action::Support { .. }
+        | Action::Resign { .. }
+        | Action::DelegateVote { .. } => governance::execute(work, ctx, actor, action),
         Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }

@@ -27,6 +27,8 @@ pub fn action_weight(action: &Action) -> u64 {
         }
         Action::Claim { .. } | Action::Ready { .. } => 40 + WEIGHT_ED25519,
         Action::Bid { .. } | Action::Ask { .. } | Action::PairOrder { .. } => 40,
+        Action::Candidate { .. } | Action::Support { .. } | Action::DelegateVote { .. } => 60,
+        Action::CandidateWithdraw { .. } | Action::Resign { .. } => 40,
         Action::Host { .. } | Action::HostSet { .. } | Action::Provider { .. } | Action::Edge { .. } => 40,
         Action::Transfer { .. }
         | Action::GrantKey { .. }

@@ -3,9 +3,9 @@
 
 use crate::apply::weight_parameters;
 use crate::core::account::{self, Account};
-use crate::market;
 use crate::params::{self, PARAMETERS};
 use crate::system::{self, Cursor};
+use crate::{governance, market};
 use alloc::string::String;
 use nupeer_primitives::finality::Rounds;
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
@@ -58,6 +58,7 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     write_assets(&mut work, genesis)?;
     write_accounts(&mut work, genesis)?;
     write_pools(&mut work, genesis)?;
+    governance::roles::first_state(&mut work);
     market::first_state(&mut work, genesis).map_err(market_error)?;
     let cursor = Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
     work.put(system::cursor_key(), &cursor);

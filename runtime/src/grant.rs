@@ -142,6 +142,11 @@ fn is_host_action(action: &Action) -> bool {
         Action::Transfer { .. }
         | Action::GrantKey { .. }
         | Action::RevokeKey { .. }
+        | Action::Candidate { .. }
+        | Action::CandidateWithdraw { .. }
+        | Action::Support { .. }
+        | Action::Resign { .. }
+        | Action::DelegateVote { .. }
         | Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }
@@ -168,9 +173,14 @@ fn scope_of(action: &Action) -> Option<u32> {
         | Action::Close { .. } => Some(grant_scope::ORDERS),
         Action::SettleBatch { .. } | Action::Claim { .. } | Action::Wrap { .. } => Some(grant_scope::RECEIPTS),
         Action::TopUp { .. } => Some(grant_scope::TOP_UP),
+        Action::Support { .. } => Some(grant_scope::VOTES),
         Action::Transfer { .. }
         | Action::GrantKey { .. }
         | Action::RevokeKey { .. }
+        | Action::Candidate { .. }
+        | Action::CandidateWithdraw { .. }
+        | Action::Resign { .. }
+        | Action::DelegateVote { .. }
         | Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }

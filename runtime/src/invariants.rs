@@ -1,10 +1,10 @@
 //! What must hold after every block (ledger.md §14). The simulator and `--audit` nodes check it each time; a broken
 //! invariant stops the node before anybody is paid from it.
 
-use crate::market;
+use crate::{governance, market, system};
 use alloc::collections::BTreeMap;
 use nupeer_primitives::state::{Bug, Key, View, Work};
-use nupeer_primitives::{AccountId, AssetId};
+use nupeer_primitives::{AccountId, AssetId, Epoch};
 use nupeer_tokens::asset::{self, ASSETS_MAX};
 use nupeer_tokens::bank::Balance;
 use nupeer_tokens::stake::{Pool, PoolToken};
@@ -36,6 +36,7 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
     }
     let mut held = stake_held(&work)?;
     market::held(&work, &mut held)?;
+    governance::held(&work, &mut held)?;
     held.retain(|_, amount| *amount > 0);
     if held != locked {
         let differs = held.iter().find(|(owner, amount)| locked.get(owner) != Some(amount));
@@ -46,6 +47,8 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
         );
         return Err(Bug::Invariant { what });
     }
+    let epoch = work.get::<system::Cursor>(&system::cursor_key())?.map_or(Epoch(0), |cursor| cursor.epoch);
+    governance::invariants(&work, epoch)?;
     market::invariants(&work)
 }
 

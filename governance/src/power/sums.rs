@@ -37,6 +37,12 @@ impl TokenSums {
         amounts(core::array::from_fn(|t| self.0.get(t).map_or(0, |sum| sum.at_start(epoch))))
     }
 
+    /// What stood at the start of an epoch of its own per token.
+    pub fn at_starts(&self, epochs: [u32; 3]) -> Result<Amounts, Bug> {
+        let at = |t: usize| self.0.get(t).zip(epochs.get(t)).map_or(0, |(sum, epoch)| sum.at_start(*epoch));
+        amounts(core::array::from_fn(at))
+    }
+
     /// Nothing now and nothing later. The history may still matter.
     #[must_use]
     pub fn is_zero(&self) -> bool {
@@ -69,4 +75,10 @@ impl Cbor for TokenSums {
         r.array(3)?;
         Ok(Self([r.get()?, r.get()?, r.get()?]))
     }
+}
+
+/// A sum as an amount; rules keep it within 64 bits.
+#[must_use]
+pub fn clamped(sum: i128) -> u64 {
+    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
 }

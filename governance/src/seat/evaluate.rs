@@ -5,7 +5,7 @@ use crate::clock::Tick;
 use crate::power::{PPM, account::part};
 use alloc::collections::BTreeMap;
 use core::cmp::Reverse;
-use nupeer_primitives::governance::CandidateNo;
+use nupeer_primitives::governance::{CandidateNo, SeatChange};
 
 /// Parameters `seat.*`: ppm and ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +69,25 @@ pub enum Transition {
 }
 
 impl Transition {
-    /// The name in vectors, events and texts.
+    /// As events say it.
+    #[must_use]
+    pub const fn change(&self) -> SeatChange {
+        match self {
+            Self::Elect { .. } => SeatChange::Elect,
+            Self::Collapse { .. } => SeatChange::Collapse,
+            Self::Suspend { .. } => SeatChange::Suspend,
+            Self::Lapse => SeatChange::Lapse,
+            Self::Restore { .. } => SeatChange::Restore,
+            Self::Renew { .. } => SeatChange::Renew,
+            Self::Expire => SeatChange::Expire,
+            Self::Grace { .. } => SeatChange::Grace,
+            Self::Recover => SeatChange::Recover,
+            Self::Revoke => SeatChange::Revoke,
+            Self::Supersede { .. } => SeatChange::Supersede,
+        }
+    }
+
+    /// The name in vectors and texts.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

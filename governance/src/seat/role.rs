@@ -1,9 +1,11 @@
 //! Roles of the first constitution: how tokens elect them and for how long (governance.md §3).
 
+use crate::class;
 use crate::clock::Tick;
 use crate::power::{Weights, area};
-use nupeer_primitives::AssetId;
 use nupeer_primitives::governance::{Area, RoleId};
+use nupeer_primitives::proposal::RoleRow;
+use nupeer_primitives::{Amount, AssetId};
 
 /// Election weights in ppm; `None` for a role that the first constitution does not define.
 #[must_use]
@@ -39,4 +41,18 @@ pub fn bond_token(weights: Weights) -> AssetId {
     } else {
         AssetId::SAAS
     }
+}
+
+/// A role as the first constitution defines it: its bond is the parameter `bond.role`, said by 0.
+#[must_use]
+pub fn row(role: RoleId) -> Option<RoleRow> {
+    let [iaas, paas, saas] = weights(role)?;
+    Some(RoleRow {
+        weights: (iaas, paas, saas),
+        rights: class::first_rights(role).to_vec(),
+        area: class::first_area(role),
+        may_pause: role == RoleId::CISO,
+        term_ticks: term(role),
+        bond: Amount::ZERO,
+    })
 }

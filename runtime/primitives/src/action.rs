@@ -5,6 +5,7 @@
 
 use crate::cbor::{Bytes, Reader, Writer};
 use crate::error::Malformed;
+use crate::governance::{Area, CandidateNo, RoleId};
 use crate::ids::{AccountId, Amount, AssetId, HostId, LeaseId, OrderId, Signature, Slot, VerificationKey, ZoneId};
 use crate::market::{Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod};
 use crate::receipt::SignedReceipt;
@@ -77,6 +78,16 @@ actions! {
     0x0102 GrantKey { key: VerificationKey, scopes: u32, limits: Vec<(AssetId, Amount)>, until: Slot }
     /// Ends a grant.
     0x0103 RevokeKey { key: VerificationKey }
+    /// Stands for a role, with a role bond.
+    0x0301 Candidate { role: RoleId, bond: Amount, uri: Bytes<256>, hash: [u8; 32] }
+    /// Ends a candidacy.
+    0x0302 CandidateWithdraw { role: RoleId }
+    /// Puts all power behind a candidate for a role, or behind none.
+    0x0303 Support { role: RoleId, candidate: Option<CandidateNo> }
+    /// Leaves a seat.
+    0x0304 Resign { role: RoleId }
+    /// Lends the vote on proposals of an area, or takes it back.
+    0x030C DelegateVote { area: Area, to: Option<AccountId> }
     /// Registers the actor as provider, with a market bond.
     0x0401 Provider { meta_hash: [u8; 32], asset: AssetId, bond: Amount }
     /// Changes the market bond.
@@ -158,6 +169,11 @@ impl Action {
             Self::Delegates { delegates, .. } => at_most(delegates.len(), DELEGATES_MAX),
             Self::Transfer { .. }
             | Self::RevokeKey { .. }
+            | Self::Candidate { .. }
+            | Self::CandidateWithdraw { .. }
+            | Self::Support { .. }
+            | Self::Resign { .. }
+            | Self::DelegateVote { .. }
             | Self::Provider { .. }
             | Self::ProviderBond { .. }
             | Self::Ask { .. }

@@ -2,7 +2,7 @@
 
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
-use crate::governance::RoleId;
+use crate::governance::{Area, CandidateNo, ProposalId, RoleId, SeatChange, VoteOption};
 use crate::hash::Hash;
 use crate::ids::{
     AccountId, Amount, AssetId, Epoch, HostId, InstrumentId, LeaseId, OrderId, PoolId, TxId, VerificationKey,
@@ -67,6 +67,25 @@ events! {
     1 1 Transferred { from: AccountId, to: AccountId, asset: AssetId, amount: Amount }
     /// The fee pot of a block was split.
     1 2 FeesSplit { producer: Amount, treasury: Amount, insurance: Amount }
+    /// Somebody stands for a role.
+    3 1 CandidateStood { candidate: CandidateNo, account: AccountId, role: RoleId, bond: Amount }
+    /// A candidacy ended; `burned` is the fee of one that was evicted for want of support.
+    3 2 CandidateLeft { candidate: CandidateNo, account: AccountId, role: RoleId, burned: Amount }
+    /// An account supports another candidate for a role, or none.
+    3 3 Supported { account: AccountId, role: RoleId, candidate: Option<CandidateNo> }
+    /// A seat changed. `until` is the tick in which grace or suspension ends, `bar_ppm` the support that ends grace.
+    3 4 SeatMoved {
+        role: RoleId, change: SeatChange, instance: u64, holder: Option<AccountId>, tick: u64, until: Option<u64>,
+        bar_ppm: Option<u64>,
+    }
+    /// The vote of an area is lent from the next epoch on, or no longer.
+    3 5 Delegated { account: AccountId, area: Area, to: Option<AccountId> }
+    /// A vote, with its weight in $IaaS, $PaaS, $SaaS.
+    3 6 Voted { proposal: ProposalId, account: AccountId, option: VoteOption, weight: (u64, u64, u64) }
+    /// A tick of governance time began.
+    3 7 TickBegan { tick: u64, gt: u64 }
+    /// A person may not stand until a tick.
+    3 8 Banned { account: AccountId, until: u64 }
     /// An order entered its book.
     4 1 OrderPlaced { order: OrderId, owner: AccountId, instrument: InstrumentId }
     /// An order left its book without (further) fill; what it held is refunded.

@@ -138,6 +138,40 @@ code_enum! {
     }
 }
 
+code_enum! {
+    /// What became of a seat.
+    pub enum SeatChange {
+        /// A vacant seat found a holder.
+        Elect = 0,
+        /// Support fell below a quarter of what retains: vacant at once.
+        Collapse = 1,
+        /// The holder is not eligible for the moment.
+        Suspend = 2,
+        /// Suspension lasted too long.
+        Lapse = 3,
+        /// The holder is eligible again.
+        Restore = 4,
+        /// The term ended and the holder leads: a new instance.
+        Renew = 5,
+        /// The term ended.
+        Expire = 6,
+        /// Support fell below what retains: no rights until it recovers.
+        Grace = 7,
+        /// Support recovered.
+        Recover = 8,
+        /// It did not in time.
+        Revoke = 9,
+        /// A challenger took over.
+        Supersede = 10,
+        /// The holder left.
+        Resign = 11,
+        /// The community removed the holder.
+        Personnel = 12,
+        /// The role ended.
+        Retire = 13,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

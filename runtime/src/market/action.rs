@@ -55,9 +55,14 @@ pub fn execute(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &
         Action::Claim { receipt } => settle::claim(work, ctx, now_ms, actor, receipt),
         Action::Delegates { lease, delegates } => delegates::delegates(work, now_ms, actor, lease, delegates),
         Action::Wrap { lease, host, wrap } => wrap::wrap(work, now_ms, actor, lease, *host, wrap),
-        Action::Transfer { .. } | Action::GrantKey { .. } | Action::RevokeKey { .. } => {
-            Err(Bug::Missing { what: "dispatch of a core action" }.into())
-        }
+        Action::Transfer { .. }
+        | Action::GrantKey { .. }
+        | Action::RevokeKey { .. }
+        | Action::Candidate { .. }
+        | Action::CandidateWithdraw { .. }
+        | Action::Support { .. }
+        | Action::Resign { .. }
+        | Action::DelegateVote { .. } => Err(Bug::Missing { what: "dispatch of another module's action" }.into()),
     }
 }
 

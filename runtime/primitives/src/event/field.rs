@@ -1,7 +1,7 @@
 //! A field of an event as what it means, so that the edge shows every event by one rule and a new event needs no new
 //! text anywhere.
 
-use crate::governance::{Area, CandidateNo, ProposalId, RoleId, VoteOption};
+use crate::governance::{Area, CandidateNo, ProposalId, RoleId, SeatChange, VoteOption};
 use crate::hash::Hash;
 use crate::ids::{
     AccountId, Amount, AssetId, Epoch, Height, HostId, InstrumentId, LeaseId, OrderId, PoolId, Signature, Slot, TxId,
@@ -79,6 +79,7 @@ shown! {
     Signature => |x| Field::Bytes(x.0.to_vec());
     RoleId => |x| Field::Text(x.to_string());
     Area => |x| Field::Text(x.name().to_string());
+    SeatChange => |x| Field::Text(x.name().to_string());
     VoteOption => |x| Field::Text(x.name().to_string());
     Class => |x| Field::Text(x.text().to_string());
     Stance => |x| Field::Text(x.name().to_string());

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::cbor::{Bytes, Cbor, Reader};
+use crate::governance::{Area, CandidateNo, RoleId};
 use crate::hash::Hash;
 use crate::ids::{Height, HostId, InstrumentId, OrderId, Signature, Slot, ZoneId};
 use crate::market::{BidTerms, Filters, Grade, Standby};
@@ -86,6 +87,24 @@ fn every_action() -> Vec<Action> {
             until: Slot(77)
         },
         Action::RevokeKey { key },
+        Action::Candidate {
+            role: RoleId::CTO,
+            bond: Amount::new(100_000_000),
+            uri: Bytes::new(b"https://example.org/cto".to_vec()).unwrap(),
+            hash,
+        },
+        Action::Candidate {
+            role: RoleId::new(12).unwrap(),
+            bond: Amount::ZERO,
+            uri: Bytes::new(alloc::vec![0xFF; 3]).unwrap(),
+            hash,
+        },
+        Action::CandidateWithdraw { role: RoleId::CEO },
+        Action::Support { role: RoleId::CFO, candidate: Some(CandidateNo(7)) },
+        Action::Support { role: RoleId::CFO, candidate: None },
+        Action::Resign { role: RoleId::CISO },
+        Action::DelegateVote { area: Area::Technical, to: Some(account(5)) },
+        Action::DelegateVote { area: Area::General, to: None },
         Action::Provider { meta_hash: hash, asset: usd, bond: Amount::new(500_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Add, amount: Amount::new(1_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Out, amount: Amount::new(1_000_000) },
