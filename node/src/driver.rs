@@ -9,7 +9,7 @@ use crate::engine::{Message, Outbound};
 use crate::p2p::{Event, Events, Handle, Judgement, NetErr, Peer, Protocol, Responder, Topic};
 use crate::storage::Storage;
 use crate::wire::{self, Hello};
-use nupeer_consensus::effect::{DropReason, Metric};
+use nupeer_consensus::effect::{DropReason, Metric, Topic as ConsensusTopic};
 use nupeer_consensus::input::{Input, MsgId, Point, Status};
 use nupeer_consensus::state::{Mode, final_point};
 use nupeer_primitives::genesis::Genesis;
@@ -239,12 +239,16 @@ impl Driver {
                 let why = format!("the database does not fit together ({error:?}); move it away and sync anew");
                 self.stop.send_replace(Some(why));
             }
+            Metric::ForeignFinal(checkpoint) => {
+                tracing::error!(?checkpoint, "certificates finalise another chain: a third of a committee lies");
+            }
             Metric::Following(_)
             | Metric::BlockRefused(..)
             | Metric::Leader(_)
             | Metric::SlotMissed(_)
             | Metric::Rollback(_)
             | Metric::NonceWithoutCardano(_)
+            | Metric::RoundEnded { .. }
             | Metric::QueueFull(_) => tracing::debug!(?metric, "consensus"),
         }
     }
@@ -261,7 +265,9 @@ impl Driver {
                 Event::PeerUp { peer, .. } => self.clone().greet(peer),
                 Event::PeerDown { peer } => self.core.send_async(Message::Consensus(Input::PeerDown(peer))).await,
                 Event::Gossip { from, id, topic: Topic::Head, bytes } => {
-                    self.core.send_async(Message::Consensus(Input::Gossip { from, id, bytes })).await;
+                    self.core
+                        .send_async(Message::Consensus(Input::Gossip { from, id, topic: ConsensusTopic::Head, bytes }))
+                        .await;
                 }
                 Event::Gossip { id, topic: Topic::Tx, bytes, .. } => self.clone().take_txs(id, bytes),
                 Event::Gossip { id, topic: Topic::Evidence, .. } => self.network.judge(id, Judgement::Ignore),

@@ -125,6 +125,7 @@ fn consensus_config(config: &Config, genesis: &Genesis, chain: &Chain, agent: Op
         sync_peers: config.network.sync_peers,
         checkpoint: None,
         identity: agent.map(Agent::identity),
+        finality: None,
     }
 }
 

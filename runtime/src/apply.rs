@@ -3,6 +3,7 @@
 use crate::context::BlockContext;
 use crate::error::{InvalidBlock, Rejected};
 use crate::execute::{self, Ran};
+use crate::finality::{self, Refusal};
 use crate::system::{self, Cursor};
 use crate::validity::{Chain, CheckedTx};
 use crate::{fee, market, params, tick};
@@ -12,7 +13,7 @@ use nupeer_primitives::event::{BlockRecord, Event};
 use nupeer_primitives::hash::{blake2b_256_of, merkle_root};
 use nupeer_primitives::imt::{self, TreeUpdate, TreeView};
 use nupeer_primitives::state::{Abort, Bug, Diff, View, Work};
-use nupeer_primitives::{AccountId, Block, BlockBody, Epoch, Hash, HeaderBody};
+use nupeer_primitives::{AccountId, Block, BlockBody, Certificate, Epoch, Hash, HeaderBody};
 use nupeer_tokens::{committee, stake};
 
 /// Most bytes of the nonce state that consensus hands over.
@@ -67,6 +68,10 @@ pub fn apply_block(
         .map_err(|(index, error)| InvalidBlock::Malformed { index, error })?;
     let mut work = Work::new(view);
     let ctx = BlockContext::of(chain, header, system::cursor(&work)?.slot);
+    finality::apply(&mut work, &ctx, &block.body.certs).map_err(|refusal| match refusal {
+        Refusal::Bad(why) => InvalidBlock::BadCertificate(why),
+        Refusal::Bug(bug) => InvalidBlock::Bug(bug),
+    })?;
     prologue(&mut work, &ctx)?;
     let mut room = Room::new(&work, size)?;
     let mut receipts = Vec::with_capacity(txs.len());
@@ -99,18 +104,21 @@ pub struct Built {
 /// Bytes of a body around its transactions.
 const BODY_FRAME_BYTES: u64 = 16;
 
-/// Builds the best body from `candidates`, in their order.
+/// Builds the best body from `candidates`, in their order, and from those of the `offered` certificates that its chain
+/// lacks.
 pub fn build_block<'c>(
     chain: &Chain,
     view: &dyn View,
     tree: &dyn TreeView,
     ctx: &BlockContext,
+    offered: &[Certificate],
     candidates: impl Iterator<Item = &'c CheckedTx>,
     nonce: &[u8],
 ) -> Result<Built, Bug> {
     let mut work = Work::new(view);
+    let certs = finality::choose(&mut work, ctx, offered)?;
     prologue(&mut work, ctx)?;
-    let mut room = Room::new(&work, BODY_FRAME_BYTES)?;
+    let mut room = Room::new(&work, BODY_FRAME_BYTES.saturating_add(certs.to_cbor().len() as u64))?;
     let (mut txs, mut receipts, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for tx in candidates {
         if room.bytes.saturating_add(tx.size) > room.bytes_max || room.take(tx).is_err() {
@@ -130,7 +138,7 @@ pub fn build_block<'c>(
         }
     }
     let applied = end(work, tree, ctx, receipts, nonce)?;
-    Ok(Built { body: BlockBody { txs }, applied, refused })
+    Ok(Built { body: BlockBody { certs, txs }, applied, refused })
 }
 
 /// What is left of a block's byte and weight limits.

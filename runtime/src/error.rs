@@ -81,6 +81,8 @@ pub enum InvalidBlock {
     Malformed { index: usize, error: Malformed },
     #[error("transaction {index}: {name}: {detail}")]
     Rejected { index: usize, name: &'static str, detail: alloc::string::String },
+    #[error("certificate: {0}")]
+    BadCertificate(crate::finality::BadCertificate),
     #[error("state root {claimed} claimed, {computed} computed")]
     BadStateRoot { claimed: Hash, computed: Hash },
     #[error("bug: {0}")]

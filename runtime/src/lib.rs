@@ -1,7 +1,7 @@
 //! The ledger's state machine: every rule of the chain, and nothing that touches the world.
 //!
 //! # The way of a block (ledger.md §7)
-//! 1. begin: cursor, epoch boundary; 2. tick prologue (governance); 3. Cardano inherents (none yet);
+//! 1. begin: certificates, cursor, epoch boundary; 2. tick prologue (governance); 3. Cardano inherents (none yet);
 //! 4. market batch; 5. transactions in body order; 6. fee split, header state, event digest, root.
 //!
 //! Steps 1-4 and 6 cannot fail: an error there is a [`Bug`](nupeer_primitives::state::Bug), the node halts and changes
@@ -21,6 +21,7 @@ pub mod core;
 pub mod error;
 pub mod execute;
 pub mod fee;
+pub mod finality;
 pub mod first_state;
 pub mod governance;
 pub mod grant;

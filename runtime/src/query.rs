@@ -1,11 +1,13 @@
 //! Questions that the node asks the state: for consensus (who may lead) and for its API.
 
+use crate::finality::{self, Head};
 use crate::system::{self, Cursor};
 use alloc::vec::Vec;
 use nupeer_primitives::cbor::Bytes;
+use nupeer_primitives::finality::Member;
 use nupeer_primitives::state::{Bug, Key, View, Work};
-use nupeer_primitives::{Epoch, Hash, PoolId};
-use nupeer_tokens::stake;
+use nupeer_primitives::{BlockId, Epoch, Hash, PoolId};
+use nupeer_tokens::{committee, stake};
 
 /// A pool as leader election sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,31 @@ pub fn leading_pools(view: &dyn View, epoch: Epoch) -> Result<Vec<LeadingPool>, 
         out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed });
     }
     Ok(out)
+}
+
+/// The committees that votes may still come from: of the epoch before `epoch`, of itself, and of the next.
+pub fn committees(view: &dyn View, epoch: Epoch) -> Result<Vec<(Epoch, Vec<Member>)>, Bug> {
+    let work = Work::new(view);
+    let mut out = Vec::new();
+    for epoch in epoch.0.saturating_sub(1)..=epoch.0.saturating_add(1) {
+        let members = committee::members(&work, Epoch(epoch))?;
+        if !members.is_empty() {
+            out.push((Epoch(epoch), members));
+        }
+    }
+    Ok(out)
+}
+
+/// Hash of a committee's table: equal tables need not be read again.
+pub fn committee_digest(view: &dyn View, epoch: Epoch) -> Result<Option<Hash>, Bug> {
+    committee::digest(&Work::new(view), epoch)
+}
+
+/// Where finality stands on the chain up to this state (`None` before the first block), and the last block of each
+/// recent epoch.
+pub fn finality(view: &dyn View) -> Result<(Option<Head>, Vec<(Epoch, BlockId)>), Bug> {
+    let work = Work::new(view);
+    Ok((finality::head(&work)?, finality::epoch_ends(&work)?))
 }
 
 /// Where the ledger stands.

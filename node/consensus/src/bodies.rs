@@ -9,6 +9,7 @@ use crate::input::{BlockRule, Peer, Req};
 use crate::select::prefer;
 use crate::state::{Chain, State};
 use crate::step::blocks::kill;
+use crate::step::finality::{favour, is_elsewhere};
 use crate::step::peers::drop_peer;
 use crate::sync::{ANSWER_MS_MAX, selection_limit};
 use crate::tree::{Node, Stage};
@@ -128,11 +129,13 @@ pub(crate) fn drive(state: &mut State, out: &mut Vec<Effect>) {
     let limit = selection_limit(state).unwrap_or(Height(u64::MAX));
     let Some(chain) = &state.chain else { return };
     let Some(tip) = chain.tip() else { return };
+    let favour = favour(state);
+    let elsewhere = is_elsewhere(&favour, chain, tip);
     let paths: Vec<Vec<BlockId>> = chain
         .tree
         .trusted_leaves()
-        .take_while(|leaf| leaf.point.height >= tip.point.height)
-        .filter(|leaf| leaf.stage < Stage::Valid && prefer(leaf, tip, state.config.tiebreak_slots))
+        .take_while(|leaf| elsewhere || leaf.point.height >= tip.point.height)
+        .filter(|leaf| leaf.stage < Stage::Valid && prefer(&chain.tree, &favour, leaf, tip))
         .take(RIVALS_MAX)
         .map(|leaf| path(chain, leaf))
         .collect();

@@ -8,10 +8,10 @@
 //! ```
 
 use alloc::vec::Vec;
-use nupeer_primitives::block::BODY_TXS_MAX;
+use nupeer_primitives::block::{BODY_TXS_MAX, CERTS_MAX};
 use nupeer_primitives::error::Malformed;
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{BlockBody, Cbor, Hash, Reader, Transaction, Writer};
+use nupeer_primitives::{BlockBody, Cbor, Certificate, Hash, Reader, Transaction, Writer};
 
 /// C1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,16 +38,19 @@ impl Cbor for ShortId {
 /// A body by short ids.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CompactBody {
+    /// Certificates: nobody has them in the order of this body.
+    pub certs: Vec<Certificate>,
     /// One for each transaction, in order.
     pub txs: Vec<ShortId>,
 }
 
 impl Cbor for CompactBody {
     fn write(&self, w: &mut Writer) {
-        w.put(&self.txs);
+        w.array(2).put(&self.certs).put(&self.txs);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { txs: r.list(BODY_TXS_MAX)? })
+        r.array(2)?;
+        Ok(Self { certs: r.list(CERTS_MAX)?, txs: r.list(BODY_TXS_MAX)? })
     }
 }
 
@@ -66,13 +69,13 @@ impl CompactBody {
     /// Of a body.
     #[must_use]
     pub fn of(body: &BlockBody) -> Self {
-        Self { txs: body.txs.iter().map(ShortId::of).collect() }
+        Self { certs: body.certs.clone(), txs: body.txs.iter().map(ShortId::of).collect() }
     }
 
     /// Fills in what `known` has. `body_hash` is the header's.
     #[must_use]
     pub fn fill(&self, body_hash: Hash, known: impl Fn(&ShortId) -> Option<Transaction>) -> Filled {
-        let mut body = BlockBody::default();
+        let mut body = BlockBody { certs: self.certs.clone(), txs: Vec::new() };
         let mut missing = Vec::new();
         for id in &self.txs {
             match known(id) {
@@ -115,7 +118,7 @@ mod tests {
     }
 
     fn case(size: u64, holds: impl Fn(u64) -> bool) -> Filled {
-        let body = BlockBody { txs: (0..size).map(tx).collect() };
+        let body = BlockBody { certs: Vec::new(), txs: (0..size).map(tx).collect() };
         let pool: BTreeMap<ShortId, Transaction> =
             (0..size).filter(|n| holds(*n)).map(|n| (ShortId::of(&tx(n)), tx(n))).collect();
         let compact = CompactBody::of(&body);
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_clash_of_short_ids_asks_for_the_whole_body() {
-        let body = BlockBody { txs: Vec::from([tx(1), tx(2)]) };
+        let body = BlockBody { certs: Vec::new(), txs: Vec::from([tx(1), tx(2)]) };
         assert_eq!(CompactBody::of(&body).fill(body.hash(), |_| Some(tx(1))), Filled::TooFew);
     }
 }

@@ -1,11 +1,25 @@
 //! Everything that consensus can want (consensus.md §11). The driver carries effects out in order.
 
+use crate::finality::voter::{VoteRequest, Voted};
 use crate::header::{CryptoJob, HeaderError};
 use crate::input::{Ban, BlockRule, Job, MsgId, Peer, Point, Req};
 use crate::nonce::Nonce;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Hash, HeaderBody, McRef, PoolId, Slot};
+use nupeer_primitives::{BlockId, Certificate, Checkpoint, Epoch, Hash, HeaderBody, McRef, PoolId, Slot};
+
+/// Gossip topics that consensus reads and writes (consensus.md §14).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Topic {
+    /// `head/1`: headers.
+    Head,
+    /// `vote/1`: finality votes.
+    Vote,
+    /// `cert/1`: certificates.
+    Certificate,
+    /// `evid/1`: evidence.
+    Evidence,
+}
 
 /// What must be durable before any later effect is carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +33,7 @@ pub enum Record {
     },
     /// These headers are no longer wanted in the index (dead or below the final block).
     Forgotten(Vec<BlockId>),
-    /// The final block moved one up. Replaces point and nonce, upserts one counter.
+    /// The root of the tree moved one up: no block below it is ever reverted. Replaces point and nonce, upserts one counter.
     Final {
         /// The block.
         point: Point,
@@ -41,6 +55,26 @@ pub enum Record {
     },
     /// A peer is banned.
     Ban(Ban),
+    /// A certificate was taken in. Kept by (round, committee) until a `Finalized` of its round or a later one.
+    Certificate {
+        /// Target round.
+        round: u64,
+        /// Epoch of the committee.
+        committee: Epoch,
+        /// Its encoding.
+        bytes: Vec<u8>,
+    },
+    /// A checkpoint is final. Replaces the one before.
+    Finalized {
+        /// Its round.
+        round: u64,
+        /// Its block.
+        point: Point,
+        /// What proves it.
+        proof: Vec<Certificate>,
+    },
+    /// We vote in this round: no other vote of ours may ever be cast in it. Replaces the one before.
+    Voted(Voted),
 }
 
 /// What gossip does with a message.
@@ -65,6 +99,12 @@ pub enum FaultKind {
     BodyMismatch,
     /// A third header of one issuer for one slot.
     TooManyHeaders,
+    /// A vote whose signature is not its member's.
+    BadVote,
+    /// A certificate without its quorum or signature.
+    BadCertificate,
+    /// Evidence that proves nothing.
+    BadEvidence,
 }
 
 /// Why a connection ends without blame.
@@ -118,6 +158,21 @@ pub enum Metric {
     NonceWithoutCardano(u64),
     /// Something was pushed out of a full queue.
     QueueFull(Queue),
+    /// A round of votes is over.
+    RoundEnded {
+        /// The round.
+        round: u64,
+        /// Rounds since the final one: `finality_lag`.
+        finality_lag_rounds: u64,
+        /// Weight of the votes that were seen and checked.
+        seen: u128,
+        /// Weight of the committee.
+        total: u128,
+        /// Members without a vote.
+        absent: u16,
+    },
+    /// Certificates prove a checkpoint final that contradicts ours: a third or more of a committee lies. Someone must act.
+    ForeignFinal(Checkpoint),
 }
 
 /// Why a boot record is refused.
@@ -149,8 +204,8 @@ pub enum Queue {
 pub enum Effect {
     /// Make durable before any later effect of this or a later step.
     Persist(Record),
-    /// Publish on `head/1`.
-    Gossip(Vec<u8>),
+    /// Publish.
+    Gossip(Topic, Vec<u8>),
     /// Answer gossip about a message.
     Judge(MsgId, Judgement),
     /// A provable fault, with the bytes that prove it.
@@ -161,6 +216,8 @@ pub enum Effect {
     GetHeaders(Req, Peer, Vec<BlockId>),
     /// Ask for bodies.
     GetBodies(Req, Peer, Vec<BlockId>),
+    /// Ask for at most [`crate::finality::overlay::CERTIFICATES_PER_REQUEST_MAX`] certificates from a target round on.
+    GetCerts(Req, Peer, u64),
     /// Check rules 16-19.
     Verify(Job, Box<CryptoJob>),
     /// Run a block on the state after its parent.
@@ -198,10 +255,30 @@ pub enum Effect {
         parent: BlockId,
         /// VRF output, for a builder that draws from it.
         vrf_out: Box<[u8; 64]>,
+        /// Certificates to put in, oldest first; the ledger takes those that its chain lacks, at most P:certs_max.
+        certificates: Vec<Certificate>,
     },
     /// Have a block signed.
     Sign(Box<SignReq>),
-    /// Two headers of one issuer and slot: `[1, header, header]`, to be published on `evid/1`.
+    /// Have a vote signed.
+    SignVote(VoteRequest),
+    /// A checkpoint is justified.
+    Justified {
+        /// Round and block.
+        checkpoint: Checkpoint,
+        /// The certificates for links that end at it.
+        certificates: Vec<Certificate>,
+    },
+    /// A block of the selected chain is final: it and its ancestors are never reverted.
+    Finalized {
+        /// Its round.
+        round: u64,
+        /// The block.
+        point: Point,
+        /// Certificates of the link that justifies it and of the one that makes it final.
+        proof: Vec<Certificate>,
+    },
+    /// Evidence that was checked: to be published on `evid/1` and put into an own block.
     Evidence(Vec<u8>),
     /// Send a clock input at this time, too.
     WakeAt {

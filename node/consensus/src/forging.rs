@@ -12,10 +12,11 @@
 //! ```
 
 use crate::bodies::NO_CARDANO;
-use crate::effect::{Effect, Metric, Record, SignReq};
+use crate::effect::{Effect, Metric, Record, SignReq, Topic};
 use crate::input::{BodyDigest, LeaderClaim};
 use crate::state::{Checking, Identity, Origin, State};
 use crate::step::blocks::held;
+use crate::step::finality::offered;
 use crate::step::headers::admit;
 use crate::step::rules::{Admission, eta_and_stake, judge, version_above};
 use crate::sync::may_forge;
@@ -149,7 +150,8 @@ fn build(state: &mut State, out: &mut Vec<Effect>) {
 }
 
 fn start(state: &mut State, slot: u64, parent: BlockId, claim: Box<LeaderClaim>, builds: u8, out: &mut Vec<Effect>) {
-    out.push(Effect::Forge { slot, parent, vrf_out: Box::new(claim.vrf.0) });
+    let certificates = offered(state, &parent);
+    out.push(Effect::Forge { slot, parent, vrf_out: Box::new(claim.vrf.0), certificates });
     state.forging.attempt = Some(Attempt { slot, parent, claim, work: Work::Building { builds } });
 }
 
@@ -266,7 +268,7 @@ pub(crate) fn signed(
 
 /// G5: our header holds: to the world, then to the ledger.
 pub(crate) fn publish(state: &mut State, checking: &Checking, out: &mut Vec<Effect>) {
-    out.push(Effect::Gossip(checking.bytes.clone()));
+    out.push(Effect::Gossip(Topic::Head, checking.bytes.clone()));
     out.push(Effect::Note(Metric::OwnBlock(checking.id)));
     held(state, &checking.id);
     state.forging.attempt = None;

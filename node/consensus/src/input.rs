@@ -3,13 +3,16 @@
 //! The list is closed: what is not here cannot move the state. Time comes from [`Input::Clock`] alone. Bytes of block
 //! bodies never enter: the driver keeps them by their `body_hash` and reports a [`BodyDigest`].
 
+use crate::effect::Topic;
+use crate::finality::overlay::KeptFinality;
+use crate::finality::voter::VoteRequest;
 use crate::header::HeaderError;
 use crate::nonce::Nonce;
 use crate::view::LedgerView;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Hash, Height, McRef, OpCert, PoolId, Slot};
+use nupeer_primitives::{BlockId, BlsSignature, Certificate, Hash, Height, McRef, OpCert, PoolId, Slot};
 
 /// An authenticated peer: `H` of its libp2p peer id, so that a ban outlives the connection and a restart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -81,6 +84,8 @@ pub enum Exec {
         root: Hash,
         /// What later headers are checked against. Shared between blocks while nothing in it changes.
         view: Arc<LedgerView>,
+        /// Certificates of its body, which the ledger checked.
+        certificates: Vec<Certificate>,
     },
     /// A rule is broken: the block and all that follows it are dead.
     Invalid(BlockRule),
@@ -156,6 +161,8 @@ pub struct Persisted {
     pub signed: Option<(Slot, BlockId)>,
     /// The last `Record::Ban` of each peer.
     pub bans: Vec<Ban>,
+    /// What the overlay made durable.
+    pub finality: KeptFinality,
 }
 
 /// One thing that happened.
@@ -176,19 +183,23 @@ pub enum Input {
     PeerStatus(Peer, Status),
     /// It is gone; its open questions are answered with [`NetErr::Gone`] or not at all.
     PeerDown(Peer),
-    /// A message on `head/1`.
+    /// A gossip message.
     Gossip {
         /// Who sent it to us.
         from: Peer,
         /// To be judged.
         id: MsgId,
-        /// A header.
+        /// On which topic.
+        topic: Topic,
+        /// A header, vote, certificate or evidence.
         bytes: Vec<u8>,
     },
     /// Answer to `GetHeaders`: encoded headers, parents first.
     Headers(Req, Result<Vec<Vec<u8>>, NetErr>),
     /// Answer to `GetBodies`: position n answers the n-th id; `None` where the peer has none.
     Bodies(Req, Result<Vec<Option<BodyDigest>>, NetErr>),
+    /// Answer to `GetCerts`: encoded certificates, ascending by round.
+    Certs(Req, Result<Vec<Vec<u8>>, NetErr>),
     /// Answer to `Verify`.
     Verified(Job, Verdict),
     /// Answer to `Execute`.
@@ -229,4 +240,6 @@ pub enum Input {
         /// KES signature over the id.
         signature: Option<Box<[u8; 448]>>,
     },
+    /// Answer to `SignVote`; `None` when the agent refuses.
+    VoteSigned(VoteRequest, Option<BlsSignature>),
 }

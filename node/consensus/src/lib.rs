@@ -10,11 +10,12 @@
 //! - The selected chain always contains the final point, which never moves back; every block on it was executed valid.
 //! - A slot is signed at most once, also across restarts: the record is durable before the signature is asked for.
 //! - Nothing queues without a limit; each limit is a constant beside its reason.
+//! - A round is voted in at most once, a final block never reverted.
 //! - A peer is banned only for what its own bytes prove.
 //!
 //! # What it deliberately does not do
-//! No networking, storage, keys or execution: those are drivers. No finality votes and no Cardano follower: a block k
-//! deep stands for a final one behind [`state::final_point`], and the Cardano reference of every header is zero.
+//! No networking, storage, keys or execution: those are drivers. No Cardano follower: the Cardano reference of every
+//! header is zero. On a network without a finality overlay a block k deep stands for a final one.
 #![no_std]
 extern crate alloc;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod compact;
 pub mod crypto;
 pub mod density;
 pub mod effect;
+pub mod finality;
 pub mod forge;
 pub mod forging;
 pub mod header;

@@ -1,10 +1,12 @@
 //! What consensus remembers between two inputs.
 //!
 //! # Invariants
-//! - `selected` runs from the final point to the tip; each of its blocks is `Valid`; it has at most k + 1 entries.
-//! - The final point is the root of the tree and never moves back.
+//! - `selected` runs from the root to the tip; each of its blocks is `Valid`; it has at most [`Config::depth_max`] + 1
+//!   entries.
+//! - The root is the final block, or a block above it where nothing was final for long. Neither moves back.
 
 use crate::effect::{Effect, Queue, Record};
+use crate::finality::{Overlay, OverlayConfig};
 use crate::forging::Forging;
 use crate::header::Rules;
 use crate::input::{Job, MsgId, Peer, Point, Req};
@@ -17,6 +19,8 @@ use nupeer_primitives::{BlockId, Header, Height, Slot, VerificationKey};
 
 /// Ids of dead blocks that are remembered, so that they are not fetched again: as many as one deep invalid fork.
 pub const DEAD_MAX: usize = 4_096;
+/// Least number of blocks kept revertible while nothing is final: over an hour of devnet.
+pub const DEPTH_KEPT: u64 = 2_048;
 /// Announced headers that wait, over all peers: half of what all peers together could fill.
 pub const WAITING_MAX: usize = 1_024;
 
@@ -42,8 +46,10 @@ pub struct Config {
     pub sync_peers: usize,
     /// A block that the operator vouches for.
     pub checkpoint: Option<Point>,
-    /// Whom we forge for.
+    /// Whom we forge and vote for.
     pub identity: Option<Identity>,
+    /// Votes make blocks final; `None` on a network where a block k deep stands for a final one.
+    pub finality: Option<OverlayConfig>,
 }
 
 impl Config {
@@ -51,6 +57,13 @@ impl Config {
     #[must_use]
     pub fn horizon(&self) -> u64 {
         self.rules.constants.slots_for_k(3)
+    }
+    /// Blocks that stay above the root while nothing is final. With an overlay more than k, so that a proof can still
+    /// bring us back from a partition (§8 rule 2); bounded, because memory is.
+    #[must_use]
+    pub fn depth_max(&self) -> u64 {
+        let k = self.rules.constants.k;
+        if self.finality.is_some() { k.saturating_mul(4).max(DEPTH_KEPT) } else { k }
     }
 }
 
@@ -141,6 +154,8 @@ pub struct State {
     pub(crate) dead: BTreeSet<BlockId>,
     pub(crate) dead_order: VecDeque<BlockId>,
     pub(crate) forging: Forging,
+    /// `None` until booted, and without an overlay.
+    pub(crate) overlay: Option<Overlay>,
     pub(crate) next_req: u64,
     pub(crate) next_job: u64,
     /// Something happened that may let a body be fetched or a block be executed.
@@ -175,10 +190,11 @@ impl Chain {
     }
 }
 
-/// The newest block that is never reverted: the one k deep, until the finality overlay answers by certificates.
+/// The newest final block: by certificates, or on a network without an overlay the one k deep.
 #[must_use]
 pub fn final_point(state: &State) -> Option<Point> {
-    state.chain.as_ref().and_then(Chain::root).map(|node| node.point)
+    let root = state.chain.as_ref().and_then(Chain::root).map(|node| node.point)?;
+    Some(state.overlay.as_ref().map_or(root, |overlay| overlay.last_point))
 }
 
 impl State {
@@ -200,6 +216,7 @@ impl State {
             dead: BTreeSet::new(),
             dead_order: VecDeque::new(),
             forging: Forging::default(),
+            overlay: None,
             next_req: 0,
             next_job: 0,
             dirty: false,
@@ -219,6 +236,11 @@ impl State {
     /// The selected chain from the final point to the tip.
     pub fn selected(&self) -> impl DoubleEndedIterator<Item = &BlockId> {
         self.chain.iter().flat_map(|chain| chain.selected.iter())
+    }
+    /// Votes, certificates and checkpoints; `None` without an overlay.
+    #[must_use]
+    pub const fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
     }
     /// Mode of consensus.md §9.
     #[must_use]

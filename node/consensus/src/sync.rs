@@ -157,7 +157,8 @@ pub(crate) fn selection_limit(state: &State) -> Option<Height> {
     let (root, tip) = (chain.root()?.point, chain.tip()?.point);
     let candidates = candidates(state);
     if candidates.len() < state.config.sync_peers {
-        return Some(Height(root.height.0.saturating_add(state.config.rules.constants.k)));
+        let settled = root.height.0.max(tip.height.0.saturating_sub(state.config.rules.constants.k));
+        return Some(Height(settled.saturating_add(state.config.rules.constants.k)));
     }
     let mut prefix: Option<BlockId> = None;
     for (_, candidate, _) in &candidates {

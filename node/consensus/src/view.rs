@@ -4,9 +4,11 @@
 //! before the epoch begins, and no jail or parameter changes sooner.
 
 use crate::crypto::leader::Sigma;
+use crate::finality::ChainFacts;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use nupeer_primitives::finality::Committee;
 use nupeer_primitives::{Epoch, Hash, Height, PoolId, Slot};
 
 /// A pool in the snapshot that leads an epoch.
@@ -77,6 +79,10 @@ pub struct LedgerView {
     pub limits: Limits,
     /// Version schedule: (first height, version), ascending by height. Heights before the first have version (0, 0).
     pub versions: Vec<(Height, (u16, u16))>,
+    /// Finality committees: of the epoch before the block's, its own, and the next. Built once per epoch by the driver.
+    pub committees: BTreeMap<Epoch, Arc<Committee>>,
+    /// What the chain up to the block says about finality.
+    pub facts: ChainFacts,
 }
 
 impl LedgerView {

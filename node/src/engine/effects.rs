@@ -3,9 +3,11 @@
 use super::executor::{ExecuteError, digest_of};
 use super::{Engine, Outbound};
 use nupeer_consensus::bodies::NO_CARDANO;
-use nupeer_consensus::effect::{Effect, Record, SignReq};
-use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input};
-use nupeer_primitives::{BlockBody, BlockId, Hash, Header, HeaderBody, OpCert, Signature, Slot, VerificationKey};
+use nupeer_consensus::effect::{Effect, Record, SignReq, Topic};
+use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input, NetErr};
+use nupeer_primitives::{
+    BlockBody, BlockId, Certificate, Hash, Header, HeaderBody, OpCert, Signature, Slot, VerificationKey,
+};
 use nupeer_runtime::BlockContext;
 use nupeer_runtime::InvalidBlock;
 use nupeer_runtime::validity::CheckedTx;
@@ -19,7 +21,8 @@ impl Engine {
     pub(super) fn carry_out(&mut self, effect: Effect, out: &mut Vec<Outbound>) -> Result<Option<Input>, ExecuteError> {
         match effect {
             Effect::Persist(record) => self.persist(record)?,
-            Effect::Gossip(bytes) => out.push(Outbound::Announce(bytes)),
+            Effect::Gossip(Topic::Head, bytes) => out.push(Outbound::Announce(bytes)),
+            Effect::Gossip(Topic::Evidence, bytes) => out.push(Outbound::Evidence(bytes)),
             Effect::Judge(id, judgement) => out.push(Outbound::Judge(id, judgement)),
             Effect::Fault(peer, kind, _) => out.push(Outbound::Fault(peer, kind)),
             Effect::Drop(peer, why) => out.push(Outbound::Drop(peer, why)),
@@ -32,11 +35,20 @@ impl Engine {
                 let claim = self.agent.as_ref().and_then(|agent| agent.claim(slot, &eta, weight, total));
                 return Ok(Some(Input::LeaderProof { slot, eta, claim: claim.map(Box::new) }));
             }
-            Effect::Forge { slot, parent, vrf_out } => return self.forge(slot, parent, &vrf_out).map(Some),
+            Effect::Forge { slot, parent, vrf_out, certificates } => {
+                return self.forge(slot, parent, &vrf_out, &certificates).map(Some);
+            }
             Effect::Sign(request) => return Ok(Some(self.sign(*request))),
             Effect::Evidence(bytes) => out.push(Outbound::Evidence(bytes)),
             Effect::WakeAt { slot, ms } => out.push(Outbound::WakeAt { slot, ms }),
             Effect::Note(metric) => out.push(Outbound::Note(metric)),
+            // This node's agent has no vote key and its network no vote topics: its consensus is configured without an
+            // overlay, which then asks for none of these.
+            Effect::SignVote(request) => return Ok(Some(Input::VoteSigned(request, None))),
+            Effect::GetCerts(req, _, _) => return Ok(Some(Input::Certs(req, Err(NetErr::Refused)))),
+            Effect::Gossip(Topic::Vote | Topic::Certificate, _)
+            | Effect::Justified { .. }
+            | Effect::Finalized { .. } => {}
         }
         Ok(None)
     }
@@ -48,7 +60,12 @@ impl Engine {
                 self.executor.add_header(*id, header);
             }
             Record::Forgotten(ids) => self.executor.forget(ids),
-            Record::Final { .. } | Record::Signed { .. } | Record::Ban(_) => {}
+            Record::Final { .. }
+            | Record::Signed { .. }
+            | Record::Ban(_)
+            | Record::Certificate { .. }
+            | Record::Finalized { .. }
+            | Record::Voted(_) => {}
         }
         self.executor.storage.persist(&record)?;
         Ok(())
@@ -56,7 +73,10 @@ impl Engine {
 
     fn execute(&mut self, block: BlockId, parent: BlockId) -> Result<Input, ExecuteError> {
         let exec = match self.executor.execute(block, parent) {
-            Ok((root, view)) => Exec::Valid { root, view },
+            Ok((root, view)) => {
+                let certificates = self.executor.certificates_of(&block);
+                Exec::Valid { root, view, certificates }
+            }
             Err(ExecuteError::Invalid(InvalidBlock::Bug(bug))) => return Err(ExecuteError::Bug(bug)),
             Err(ExecuteError::Invalid(invalid)) => {
                 tracing::warn!(%block, %invalid, "block refused");
@@ -101,7 +121,13 @@ impl Engine {
         }
     }
 
-    fn forge(&mut self, slot: u64, parent: BlockId, vrf_out: &[u8; 64]) -> Result<Input, ExecuteError> {
+    fn forge(
+        &mut self,
+        slot: u64,
+        parent: BlockId,
+        vrf_out: &[u8; 64],
+        certificates: &[Certificate],
+    ) -> Result<Input, ExecuteError> {
         let candidates = self.mempool.candidates(CANDIDATES_MAX);
         let Some(agent) = &self.agent else { return Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent }) };
         let identity = agent.identity();
@@ -111,7 +137,7 @@ impl Engine {
             draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
         let chain = self.executor.chain.clone();
         let ctx = BlockContext::of(&chain, &header, parent_slot);
-        match self.executor.build(&ctx, &header, candidates.iter().map(Arc::as_ref)) {
+        match self.executor.build(&ctx, &header, certificates, candidates.iter().map(Arc::as_ref)) {
             Ok(built) => {
                 for (id, why) in &built.refused {
                     tracing::debug!(tx = %id, %why, "transaction left the mempool");
@@ -184,8 +210,9 @@ fn rule_of(invalid: &InvalidBlock) -> BlockRule {
     match invalid {
         InvalidBlock::BadStateRoot { .. } => BlockRule::BadStateRoot,
         InvalidBlock::Malformed { error, .. } => BlockRule::Ledger(error.code()),
-        InvalidBlock::BodyMismatch { .. } | InvalidBlock::Rejected { .. } | InvalidBlock::Bug(_) => {
-            BlockRule::Ledger(u16::MAX)
-        }
+        InvalidBlock::BodyMismatch { .. }
+        | InvalidBlock::BadCertificate(_)
+        | InvalidBlock::Rejected { .. }
+        | InvalidBlock::Bug(_) => BlockRule::Ledger(u16::MAX),
     }
 }

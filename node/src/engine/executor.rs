@@ -9,7 +9,7 @@ use crate::storage::{Commit, Overlay, State, Storage, StorageError, StoredBlock}
 use nupeer_consensus::view::LedgerView;
 use nupeer_primitives::event::TxReceipt;
 use nupeer_primitives::state::Bug;
-use nupeer_primitives::{Block, BlockBody, BlockId, Cbor, Hash, Header, Height, Slot};
+use nupeer_primitives::{Block, BlockBody, BlockId, Cbor, Certificate, Hash, Header, Height, Slot};
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::validity::{Chain, CheckedTx};
 use nupeer_runtime::{Applied, BlockContext, InvalidBlock, apply_block, invariants};
@@ -121,13 +121,20 @@ impl Executor {
         &self,
         ctx: &BlockContext,
         header: &nupeer_primitives::HeaderBody,
+        certificates: &[Certificate],
         candidates: impl Iterator<Item = &'c CheckedTx>,
     ) -> Result<Built, ExecuteError> {
         let (chain, first_nonce) = (&self.chain, self.first_nonce);
         self.on_state(header.parent, |state| {
             let nonce = header_state::after(state, chain, first_nonce, header)?;
-            Ok(build_block(chain, state, state, ctx, candidates, &nonce)?)
+            Ok(build_block(chain, state, state, ctx, certificates, candidates, &nonce)?)
         })
+    }
+
+    /// Certificates in the body of an executed block.
+    #[must_use]
+    pub fn certificates_of(&self, id: &BlockId) -> Vec<Certificate> {
+        self.executed.get(id).map(|executed| executed.block.body.certs.clone()).unwrap_or_default()
     }
 
     /// Genesis' seed.

@@ -1,8 +1,10 @@
 //! What the ledger stores for consensus, and what it tells consensus: the nonce after a block, and who may lead next.
 
 use super::executor::ExecuteError;
+use nupeer_consensus::finality::ChainFacts;
 use nupeer_consensus::nonce::Nonce;
 use nupeer_consensus::view::{LedgerView, Limits, PoolRow, Snapshot};
+use nupeer_primitives::finality::Committee;
 use nupeer_primitives::state::{Bug, View, Work};
 use nupeer_primitives::{Cbor, Epoch, Hash, HeaderBody, Height};
 use nupeer_runtime::apply::NONCE_BYTES_MAX;
@@ -38,10 +40,19 @@ pub fn ledger_view(state: &dyn View, chain: &Chain) -> Result<LedgerView, Bug> {
             .map(|pool| (pool.id, PoolRow { weight: pool.weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed }));
         snapshots.insert(Epoch(epoch), Arc::new(Snapshot::new(rows)));
     }
+    let mut committees = BTreeMap::new();
+    for (epoch, members) in query::committees(state, Epoch(now))? {
+        committees.insert(epoch, Arc::new(Committee::new(epoch, members)));
+    }
+    let (head, epoch_ends) = query::finality(state)?;
+    let certified = head.and_then(|head| head.certified);
+    let facts = ChainFacts { certified, final_round: head.map_or(0, |head| head.last.round), epoch_ends };
     Ok(LedgerView {
         slot: cursor.slot,
         snapshots,
         limits: Limits { header_max: limit("header_max")?, body_max: limit("body_max")? },
         versions: vec![(Height(0), cursor.version)],
+        committees,
+        facts,
     })
 }

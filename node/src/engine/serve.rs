@@ -82,6 +82,7 @@ impl Engine {
             views,
             signed: records.signed,
             bans: records.bans,
+            finality: records.finality,
         })
     }
 }

@@ -2,14 +2,19 @@
 
 use super::{Column, Reader, Storage, StorageError, Write};
 use nupeer_consensus::effect::Record;
+use nupeer_consensus::finality::Voted;
+use nupeer_consensus::finality::overlay::KeptFinality;
 use nupeer_consensus::input::{Ban, Point, Root};
 use nupeer_consensus::nonce::Nonce;
-use nupeer_primitives::{BlockId, Cbor, Header, Height, McRef, PoolId, Slot};
+use nupeer_primitives::{BlockId, Cbor, Certificate, Header, Height, McRef, PoolId, Slot};
 
 const FINAL: &[u8] = b"final";
 const SIGNED: &[u8] = b"signed";
 const COUNTER: &[u8] = b"counter/";
 const BAN: &[u8] = b"ban/";
+const CERTIFICATE: &[u8] = b"certificate/";
+const FINALIZED: &[u8] = b"finalized";
+const VOTED: &[u8] = b"voted";
 /// Bans that are handed back, those that end last: an attacker with many names must not fill memory at boot.
 const BANS_MAX: usize = 4_096;
 
@@ -24,6 +29,8 @@ pub struct ConsensusRecords {
     pub signed: Option<(Slot, BlockId)>,
     /// The last ban of each peer.
     pub bans: Vec<Ban>,
+    /// Votes, certificates and the final checkpoint.
+    pub finality: KeptFinality,
 }
 
 impl Storage {
@@ -41,6 +48,21 @@ impl Storage {
                 vec![Write::put(Column::Consensus, SIGNED, (*slot, *id).to_cbor())]
             }
             Record::Ban(ban) => vec![Write::put(Column::Consensus, &[BAN, &ban.peer].concat(), ban.to_cbor())],
+            Record::Certificate { round, committee, bytes } => {
+                let key = [CERTIFICATE, &round.to_be_bytes(), &committee.0.to_be_bytes()].concat();
+                vec![Write::put(Column::Consensus, &key, bytes.clone())]
+            }
+            Record::Finalized { round, point, proof } => {
+                let done = with_prefix::<Certificate>(self.columns.reader().as_ref(), CERTIFICATE)?;
+                let done = done.into_iter().filter(|(_, certificate)| certificate.link.round <= *round);
+                done.map(|(key, _)| Write::delete(Column::Consensus, &[CERTIFICATE, &key].concat()))
+                    .chain([Write::put(Column::Consensus, FINALIZED, (*round, *point, proof.clone()).to_cbor())])
+                    .collect()
+            }
+            Record::Voted(voted) => {
+                self.check_unvoted(voted)?;
+                vec![Write::put(Column::Consensus, VOTED, voted.to_cbor())]
+            }
         };
         self.columns.write(batch)
     }
@@ -56,6 +78,17 @@ impl Storage {
         }
     }
 
+    /// The same for votes: rounds grow and sources never fall.
+    fn check_unvoted(&self, voted: &Voted) -> Result<(), StorageError> {
+        let last: Option<Voted> = value(self.columns.reader().as_ref(), VOTED)?;
+        match last {
+            Some(last) if voted.round <= last.round || voted.source < last.source => {
+                Err(StorageError::AlreadyVoted { round: voted.round, voted: last.round })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Everything that [`Storage::persist`] kept.
     pub fn load_consensus(&self) -> Result<ConsensusRecords, StorageError> {
         let reader = self.columns.reader();
@@ -63,7 +96,10 @@ impl Storage {
         let mut bans: Vec<Ban> = with_prefix(reader, BAN)?.into_iter().map(|(_, ban)| ban).collect();
         bans.sort_by_key(|ban| std::cmp::Reverse(ban.until));
         bans.truncate(BANS_MAX);
-        Ok(ConsensusRecords { root: root(reader)?, headers: headers(reader)?, signed: value(reader, SIGNED)?, bans })
+        let certificates = with_prefix(reader, CERTIFICATE)?.into_iter().map(|(_, certificate)| certificate).collect();
+        let finality = KeptFinality { voted: value(reader, VOTED)?, last: value(reader, FINALIZED)?, certificates };
+        let signed = value(reader, SIGNED)?;
+        Ok(ConsensusRecords { root: root(reader)?, headers: headers(reader)?, signed, bans, finality })
     }
 }
 

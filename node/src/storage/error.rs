@@ -82,6 +82,14 @@ pub enum StorageError {
         /// On disk.
         signed: Slot,
     },
+    /// A vote of this round, or of a later source, was cast already.
+    #[error("round {round} can't be voted in: the last vote was in round {voted}")]
+    AlreadyVoted {
+        /// Asked for.
+        round: u64,
+        /// On disk.
+        voted: u64,
+    },
     /// The journal does not reach that far.
     #[error("block at height {height} can no longer be undone")]
     NoUndo {

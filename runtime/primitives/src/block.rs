@@ -2,6 +2,7 @@
 
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
+use crate::finality::Certificate;
 use crate::hash::{GenesisHash, Hash, Tag, blake2b_256, blake2b_256_of, merkle_root, tagged};
 use crate::ids::{BlockId, Height, PoolId, Signature, Slot, VerificationKey};
 use crate::tx::Transaction;
@@ -120,10 +121,12 @@ impl Header {
     }
 }
 
-/// What a header commits to. Inherents and certificates gain their shapes with the Cardano follower and the finality
-/// overlay; until then both lists are empty and anything else is refused.
+/// What a header commits to. Inherents gain their shape with the Cardano follower; until then the list is empty and
+/// anything else is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BlockBody {
+    /// Finality certificates, at most [`CERTS_MAX`].
+    pub certs: Vec<Certificate>,
     /// Transactions in order.
     pub txs: Vec<Transaction>,
 }
@@ -133,7 +136,8 @@ impl BlockBody {
     #[must_use]
     pub fn hash(&self) -> Hash {
         let empty_list = blake2b_256(&[0x80]);
-        blake2b_256_of(&[&empty_list.0, &empty_list.0, &tx_root(&self.txs).0])
+        let certs = blake2b_256(&self.certs.to_cbor());
+        blake2b_256_of(&[&empty_list.0, &certs.0, &tx_root(&self.txs).0])
     }
 
     /// Decodes bytes from outside, at most `max` of them.
@@ -151,13 +155,12 @@ pub fn tx_root(txs: &[Transaction]) -> Hash {
 
 impl Cbor for BlockBody {
     fn write(&self, w: &mut Writer) {
-        w.array(3).array(0).array(0).put(&self.txs);
+        w.array(3).array(0).put(&self.certs).put(&self.txs);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         r.array(3)?;
         r.array(0)?;
-        r.array(0)?;
-        Ok(Self { txs: r.list(BODY_TXS_MAX)? })
+        Ok(Self { certs: r.list(CERTS_MAX)?, txs: r.list(BODY_TXS_MAX)? })
     }
 }
 

@@ -109,7 +109,8 @@ impl World {
         let at = snapshot.position();
         let draft = draft(at.id, at.height.0 + 1, at.slot.0 + 1);
         let ctx = BlockContext::of(&self.chain, &draft, at.slot);
-        let Built { body, applied, .. } = build_block(&self.chain, &snapshot, &snapshot, &ctx, txs.iter(), &NONCE)?;
+        let Built { body, applied, .. } =
+            build_block(&self.chain, &snapshot, &snapshot, &ctx, &[], txs.iter(), &NONCE)?;
         drop(snapshot);
         anyhow::ensure!(body.txs.len() == txs.len(), "a block took {} of {} transactions", body.txs.len(), txs.len());
         let failed =

@@ -64,6 +64,7 @@ fn boot(world: &World, folder: &Path) -> Result<(Engine, Vec<Outbound>)> {
         sync_peers: 0,
         checkpoint: None,
         identity: Some(agent.identity()),
+        finality: None,
     });
     Ok(Engine::boot(state, executor, Some(agent))?)
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use nupeer_consensus::bodies::NO_CARDANO;
 use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};
 use nupeer_consensus::crypto::{kes, opcert, vrf};
+use nupeer_consensus::finality::ChainFacts;
 use nupeer_consensus::forge::{PoolKeys, prove_leader, sign_header};
 use nupeer_consensus::header::{Clock, Context, Fork, Parent, Rules, decode, validate};
 use nupeer_consensus::nonce::Nonce;
@@ -13,6 +14,7 @@ use nupeer_consensus::view::{LedgerView, Limits, PoolRow, Snapshot};
 use nupeer_primitives::hash::blake2b_256;
 use nupeer_primitives::{BlockId, Cbor, Epoch, GenesisHash, Hash, HeaderBody, Height, Slot};
 use nupeer_runtime::preset::Preset;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const HEADERS: usize = 300;
@@ -50,6 +52,8 @@ fn make() -> Result<Made> {
         snapshots: [(Epoch(0), Arc::new(Snapshot::new([(keys.pool(), row)])))].into(),
         limits: Limits { header_max: 2_048, body_max: 500_000 },
         versions: vec![(Height(0), (1, 0))],
+        committees: BTreeMap::new(),
+        facts: ChainFacts::default(),
     };
     let check = LeaderCheck::new(constants.f.0, constants.f.1);
     let sigma = Sigma { weight: WEIGHT, total: WEIGHT };

@@ -14,7 +14,7 @@ pub fn second_block(node: &mut Node, first: &Header) -> Option<(BlockId, Vec<u8>
     let (chain, mut body) = (executor.chain.clone(), first.body.clone());
     let (_, parent_slot) = executor.point_of(&body.parent).ok()?;
     let ctx = BlockContext::of(&chain, &body, parent_slot);
-    let built = executor.build(&ctx, &body, std::iter::empty()).ok()?;
+    let built = executor.build(&ctx, &body, &[], std::iter::empty()).ok()?;
     let (size, hash) = digest_of(&built.body);
     if hash == body.body_hash {
         return None;

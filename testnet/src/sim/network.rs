@@ -182,7 +182,15 @@ impl World {
         let Some(node) = self.nodes.get_mut(to) else { return };
         if node.seen.insert(id) {
             node.unjudged.insert(id, (from, bytes.clone()));
-            self.feed(to, Message::Consensus(Input::Gossip { from: peer(from), id, bytes }));
+            self.feed(
+                to,
+                Message::Consensus(Input::Gossip {
+                    from: peer(from),
+                    id,
+                    topic: nupeer_consensus::effect::Topic::Head,
+                    bytes,
+                }),
+            );
         }
     }
 

@@ -123,6 +123,7 @@ impl Node {
             sync_peers: 1,
             checkpoint: None,
             identity: agent.as_ref().map(Agent::identity),
+            finality: None,
         });
         let (engine, out) = Engine::boot(state, executor, agent)?;
         self.engine = Some(engine);

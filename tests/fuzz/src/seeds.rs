@@ -26,7 +26,7 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
     for (n, tx) in txs.iter().enumerate() {
         put("transaction", &format!("seed-{n}"), &tx.to_cbor())?;
     }
-    let block = Block { header: header(), body: BlockBody { txs } };
+    let block = Block { header: header(), body: BlockBody { certs: Vec::new(), txs } };
     put("header", "seed", &block.header.to_cbor())?;
     put("body", "seed", &block.body.to_cbor())?;
     put("receipt", "seed", &receipt().to_cbor())?;

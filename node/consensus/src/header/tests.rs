@@ -42,6 +42,8 @@ fn world() -> World {
     };
     let snapshot = Arc::new(Snapshot::new([row(&keys, 1), row(&other, 3)]));
     let view = LedgerView {
+        committees: Default::default(),
+        facts: crate::finality::ChainFacts::default(),
         slot: Slot(200),
         snapshots: [(Epoch(1), Arc::clone(&snapshot)), (Epoch(2), snapshot)].into(),
         limits: Limits { header_max: 2_048, body_max: 1_000 },

@@ -5,6 +5,7 @@ use crate::forging;
 use crate::input::{BlockRule, BodyDigest, Exec, NetErr, Req};
 use crate::select::prefer;
 use crate::state::State;
+use crate::step::finality::{self, favour, is_elsewhere};
 use crate::step::headers::release;
 use crate::step::peers::fault;
 use crate::sync::{selection_limit, strike};
@@ -65,13 +66,14 @@ pub(crate) fn executed(state: &mut State, id: BlockId, exec: Exec, out: &mut Vec
     let expected = node.state_root;
     state.dirty = true;
     match exec {
-        Exec::Valid { root, view } if root == expected => {
+        Exec::Valid { root, view, certificates } if root == expected => {
             if let Some(chain) = &mut state.chain {
                 chain.tree.execute(&id, Some(view));
             }
+            finality::executed(state, certificates, out);
             release(state, &id, out);
         }
-        Exec::Valid { root: _, view: _ } => kill(state, id, BlockRule::BadStateRoot, out),
+        Exec::Valid { .. } => kill(state, id, BlockRule::BadStateRoot, out),
         Exec::Invalid(rule) => kill(state, id, rule, out),
     }
 }
@@ -93,14 +95,16 @@ pub(crate) fn reselect(state: &mut State, out: &mut Vec<Effect>) {
     let limit = selection_limit(state).unwrap_or(Height(u64::MAX));
     let Some(chain) = &state.chain else { return };
     let Some(tip) = chain.tip() else { return };
+    let favour = favour(state);
+    let elsewhere = is_elsewhere(&favour, chain, tip);
     let mut best = tip;
     for leaf in chain.tree.valid_leaves() {
-        if leaf.point.height < tip.point.height {
+        if !elsewhere && leaf.point.height < tip.point.height {
             break;
         }
         let within = chain.tree.ancestors(&leaf.point.id).find(|node| node.point.height <= limit);
         if let Some(candidate) = within
-            && prefer(candidate, best, state.config.tiebreak_slots)
+            && prefer(&chain.tree, &favour, candidate, best)
         {
             best = candidate;
         }
@@ -108,6 +112,7 @@ pub(crate) fn reselect(state: &mut State, out: &mut Vec<Effect>) {
     let (from, to) = (tip.point.id, best.point.id);
     if from != to {
         switch(state, &to, out);
+        finality::touch(state);
         follow_final(state, out);
         forging::tip_moved(state, out);
     }
@@ -139,12 +144,14 @@ fn switch(state: &mut State, to: &BlockId, out: &mut Vec<Effect>) {
     out.push(Effect::Switch { rollback_to: fork.id, apply });
 }
 
-/// The final point is k below the tip.
+/// The root follows the final block, and without an overlay or after long without finality, the depth.
 pub(crate) fn follow_final(state: &mut State, out: &mut Vec<Effect>) {
-    let k = usize::try_from(state.config.rules.constants.k).unwrap_or(usize::MAX);
+    let depth = usize::try_from(state.config.depth_max()).unwrap_or(usize::MAX);
     loop {
+        let last = state.overlay.as_ref().map(|overlay| overlay.last_point.id);
         let Some(chain) = &mut state.chain else { return };
-        if chain.selected.len() <= k.saturating_add(1) {
+        let below = |id: BlockId| id != chain.tree.root() && chain.tree.get(&id).is_some();
+        if chain.selected.len() <= depth.saturating_add(1) && !last.is_some_and(below) {
             return;
         }
         let Some(next) = chain.selected.get(1).copied() else { return };
@@ -163,5 +170,8 @@ pub(crate) fn follow_final(state: &mut State, out: &mut Vec<Effect>) {
             }));
         }
         state.forget(&removed, false, out);
+        // The old root leads the list: it is an ancestor, not a fork.
+        let forks: Vec<BlockId> = removed.iter().skip(1).map(|node| node.id).collect();
+        finality::root_moved(state, &forks);
     }
 }

@@ -6,7 +6,7 @@ use crate::input::{Job, Persisted, Point};
 use crate::peers::Bans;
 use crate::state::{Chain, Mode, State};
 use crate::step::blocks::follow_final;
-use crate::step::rules;
+use crate::step::{finality, rules};
 use crate::tree::{Node, Stage, Tree};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -22,6 +22,7 @@ pub(crate) fn boot(state: &mut State, persisted: Persisted, out: &mut Vec<Effect
     match rebuild(state, &persisted) {
         Ok(chain) => {
             state.chain = Some(chain);
+            finality::boot(state, persisted.finality);
             state.bans = Bans::new(&persisted.bans);
             state.forging = Forging::new(persisted.signed.map(|(slot, _)| slot));
             state.mode = Mode::Syncing;

@@ -3,6 +3,7 @@
 use crate::effect::{Effect, Judgement};
 use crate::input::MsgId;
 use crate::state::{Now, State, Waiting};
+use crate::step::finality;
 use crate::step::headers::announce;
 use crate::{bodies, forging, sync};
 use alloc::vec::Vec;
@@ -27,6 +28,7 @@ pub(crate) fn clock(state: &mut State, slot: u64, ms: u16, out: &mut Vec<Effect>
         sync::drop_sparser(state, out);
         sync::choose_mode(state, out);
     }
+    finality::tick(state, out);
     forging::tick(state, out);
 }
 

@@ -5,6 +5,7 @@ use crate::header::{CryptoJob, HeaderError};
 use crate::input::{Job, MsgId, NetErr, Peer, Req, Verdict};
 use crate::peers::{Incoming, WAITING_PER_PEER_MAX};
 use crate::state::{Checking, Mode, Origin, State, WAITING_MAX, Waiting};
+use crate::step::finality;
 use crate::step::peers::{drop_peer, fault};
 use crate::step::rules::{Admission, judge};
 use crate::sync::{HEADERS_PER_REQUEST_MAX, strike};
@@ -12,7 +13,8 @@ use crate::tree::{CHECKING_MAX, Node, Stage};
 use crate::{bodies, forging};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Header, Writer};
+use nupeer_primitives::finality::Evidence;
+use nupeer_primitives::{BlockId, Cbor, Header};
 
 /// An announcement waits no longer: gossip forgets messages after about five heartbeats.
 pub const WAITING_MS_MAX: u64 = 5_000;
@@ -20,15 +22,9 @@ pub const WAITING_MS_MAX: u64 = 5_000;
 pub const RELAYED_PER_SLOT_MAX: usize = 2;
 /// Checks under way: those of the tree, and as many whose header left it meanwhile.
 pub const JOBS_MAX: usize = CHECKING_MAX.saturating_mul(2);
-/// `[kind, a, b]` of consensus.md §10: two headers of one issuer and slot.
-const EVIDENCE_TWO_HEADERS: u64 = 1;
 
 /// S4: a message on `head/1`.
 pub(crate) fn gossip(state: &mut State, from: Peer, msg: MsgId, bytes: Vec<u8>, out: &mut Vec<Effect>) {
-    if !state.peers.contains_key(&from) {
-        out.push(Effect::Judge(msg, Judgement::Ignore));
-        return;
-    }
     let Ok(header) = Header::decode(&bytes) else {
         out.push(Effect::Judge(msg, Judgement::Reject));
         fault(state, from, FaultKind::Malformed, bytes, out);
@@ -382,6 +378,7 @@ pub(crate) fn verified(state: &mut State, job: Job, verdict: Verdict, out: &mut 
 fn pass(state: &mut State, checking: Checking, out: &mut Vec<Effect>) {
     let Some(chain) = &mut state.chain else { return };
     let trusted = chain.tree.trust(&checking.id);
+    finality::touch(state);
     for id in &trusted {
         let Some(node) = state.chain.as_ref().and_then(|chain| chain.tree.get(id)) else { continue };
         out.push(Effect::Persist(Record::Header { id: *id, bytes: node.bytes.clone() }));
@@ -407,9 +404,9 @@ fn evidence(state: &State, id: &BlockId, out: &mut Vec<Effect>) {
     let [first, second] = chain.tree.issued(node.point.slot, node.pool) else { return };
     let (Some(a), Some(b)) = (chain.tree.get(first), chain.tree.get(second)) else { return };
     let (Ok(a), Ok(b)) = (Header::decode(&a.bytes), Header::decode(&b.bytes)) else { return };
-    let mut w = Writer::default();
-    w.array(3).uint(EVIDENCE_TWO_HEADERS).put(&a).put(&b);
-    out.push(Effect::Evidence(w.finish()));
+    if let Some(evidence) = Evidence::of_headers(&a, &b) {
+        out.push(Effect::Evidence(evidence.to_cbor()));
+    }
 }
 
 fn fail(state: &mut State, checking: Checking, rule: HeaderError, out: &mut Vec<Effect>) {

@@ -4,6 +4,7 @@ use crate::effect::{DropReason, Effect, FaultKind, Judgement, Metric, Record};
 use crate::input::{Peer, Status};
 use crate::peers::{PEERS_MAX, PeerState};
 use crate::state::State;
+use crate::step::finality;
 use alloc::vec::Vec;
 
 /// A peer connected.
@@ -21,6 +22,7 @@ pub(crate) fn peer_up(state: &mut State, peer: Peer, status: Status, out: &mut V
         return;
     }
     state.peers.insert(peer, PeerState::new(status.tip));
+    finality::ask(state, peer, out);
     state.dirty = true;
 }
 
@@ -39,6 +41,9 @@ pub(crate) fn forget_peer(state: &mut State, peer: Peer, out: &mut Vec<Effect>) 
         state.questions.remove(&req);
     }
     state.bodies.forget_peer(peer);
+    if let Some(overlay) = &mut state.overlay {
+        overlay.questions.retain(|_, asked| *asked != peer);
+    }
     let mut given_up = Vec::new();
     for held in state.waiting.values_mut() {
         given_up.extend(held.extract_if(.., |held| held.from == peer).map(|held| held.msg));

@@ -150,6 +150,8 @@ impl World {
             (*pool, PoolRow { weight: sigma.weight, vrf_hash: *vrf_hash, jailed: false })
         });
         LedgerView {
+            committees: Default::default(),
+            facts: nupeer_consensus::finality::ChainFacts::default(),
             slot: Slot(u64::MAX),
             snapshots: [(Epoch(0), Arc::new(Snapshot::new(rows)))].into(),
             limits: Limits { header_max: u32::MAX, body_max: u32::MAX },

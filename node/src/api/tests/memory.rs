@@ -117,7 +117,7 @@ impl MemoryChain {
         let ctx = self.context(parent, Slot(parent.slot.0 + slots));
         let mut inner = self.inner.lock().unwrap();
         let (state, tree) = inner.states.last().unwrap();
-        let built = build_block(&self.rules, state, tree, &ctx, inner.waiting.iter(), b"consensus").unwrap();
+        let built = build_block(&self.rules, state, tree, &ctx, &[], inner.waiting.iter(), b"consensus").unwrap();
         let (mut state, mut tree) = (state.clone(), tree.clone());
         apply_diff(&mut state, &built.applied.diff);
         tree.commit(&built.applied.tree);

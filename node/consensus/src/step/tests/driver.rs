@@ -1,16 +1,22 @@
 //! A driver in memory: it answers what can be answered at once, keeps what is durable, and leaves the rest to the test.
 
-use super::world::{BAD_BODY, TestBlock, body_digest, fresh, root_of, verdict, view};
+use super::world::{
+    BAD_BODY, CONSTANTS, GENESIS, TestBlock, body_digest, fresh, root_of, verdict, view, voter, voting_view,
+};
 use crate::effect::{Effect, Record};
+use crate::finality::overlay::KeptFinality;
+use crate::finality::{ChainFacts, VoteRequest};
 use crate::input::{Ban, BlockRule, BodyDigest, Exec, Input, LeaderClaim, Peer, Persisted, Req};
 use crate::state::{Config, State, final_point};
 use crate::step::step;
+use crate::view::LedgerView;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use nupeer_primitives::{BlockId, Hash, Header, Slot};
+use nupeer_primitives::{BlockId, Cbor, Certificate, Epoch, Hash, Header, HeaderBody, Slot};
 
 /// What survives a crash.
 #[derive(Clone, Debug)]
@@ -21,10 +27,17 @@ pub struct Disk {
     pub chain: Vec<(BlockId, Vec<u8>, Vec<u8>)>,
     pub signed: Option<(Slot, BlockId)>,
     pub bans: Vec<Ban>,
+    pub finality: KeptFinality,
+    /// View after each executed block: the ledger's state.
+    pub views: BTreeMap<BlockId, Arc<LedgerView>>,
 }
 
 /// Who may lead; `None` leads never.
 pub type Leads = fn(u8, u64) -> Option<LeaderClaim>;
+
+fn first_view(config: &Config) -> Arc<LedgerView> {
+    if config.finality.is_some() { voting_view(0, ChainFacts::default()) } else { view(0) }
+}
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -38,6 +51,8 @@ pub struct Node {
     pub out: Vec<Effect>,
     /// Each `Sign` ever, over all lives.
     pub signatures: Vec<(u64, BlockId)>,
+    /// Each vote ever signed, over all lives.
+    pub votes: Vec<VoteRequest>,
     /// Whether answers to `Verify` and `Execute` are left to the test.
     pub manual: bool,
     /// Effects to carry out before the power goes.
@@ -52,8 +67,15 @@ pub struct Node {
 
 impl Node {
     pub fn new(config: Config, pool: Option<u8>) -> Self {
-        let disk =
-            Disk { root: fresh().root, headers: BTreeMap::new(), chain: Vec::new(), signed: None, bans: Vec::new() };
+        let disk = Disk {
+            root: fresh().root,
+            headers: BTreeMap::new(),
+            chain: Vec::new(),
+            signed: None,
+            bans: Vec::new(),
+            finality: KeptFinality::default(),
+            views: BTreeMap::from([(super::world::origin().id, first_view(&config))]),
+        };
         let mut node = Self {
             state: State::new(config.clone()),
             disk,
@@ -62,6 +84,7 @@ impl Node {
             leads: super::world::claim,
             out: Vec::new(),
             signatures: Vec::new(),
+            votes: Vec::new(),
             manual: false,
             fuse: None,
             log: Vec::new(),
@@ -93,11 +116,10 @@ impl Node {
             .map(|bytes| (Header::decode(bytes).unwrap().body.height.0, bytes.clone()))
             .collect();
         headers.sort();
-        let slot_of = |bytes: &[u8]| Header::decode(bytes).unwrap().body.slot.0;
-        let mut views = Vec::from([(self.disk.root.point.id, view(self.disk.root.point.slot.0))]);
+        let mut views = Vec::from([(self.disk.root.point.id, self.view_of(&self.disk.root.point.id))]);
         let mut tip = super::world::origin().id;
-        if let Some((id, bytes, _)) = self.disk.chain.last() {
-            views.push((*id, view(slot_of(bytes))));
+        if let Some((id, _, _)) = self.disk.chain.last() {
+            views.push((*id, self.view_of(id)));
             tip = *id;
         }
         Persisted {
@@ -107,6 +129,7 @@ impl Node {
             views,
             signed: self.disk.signed,
             bans: self.disk.bans.clone(),
+            finality: self.disk.finality.clone(),
         }
     }
 
@@ -145,8 +168,11 @@ impl Node {
                 let claim = self.pool.and_then(|pool| (self.leads)(pool, slot)).map(Box::new);
                 return Some(Input::LeaderProof { slot, eta, claim });
             }
-            Effect::Forge { slot, parent, .. } => {
-                let body = [self.pool.unwrap(), slot.to_be_bytes()[7]].to_vec();
+            Effect::Forge { slot, parent, certificates, .. } => {
+                let mut body = [self.pool.unwrap(), slot.to_be_bytes()[7]].to_vec();
+                if self.config.finality.is_some() {
+                    body.extend(self.choose(&parent, certificates).to_cbor());
+                }
                 let digest = body_digest(&body);
                 self.bodies.insert(digest.hash.unwrap(), body);
                 let root = root_of(parent, digest.hash.unwrap());
@@ -157,6 +183,13 @@ impl Node {
                 self.signatures.push((request.slot, request.id));
                 let signature = Some(Box::new([1; 448]));
                 return Some(Input::Signed { slot: request.slot, id: request.id, signature });
+            }
+            Effect::SignVote(request) => {
+                let written = self.disk.finality.voted.unwrap();
+                assert_eq!((written.round, written.source >= request.link.src_round), (request.link.round, true));
+                self.votes.push(request);
+                let digest = request.link.digest(request.committee, &GENESIS);
+                return Some(Input::VoteSigned(request, Some(voter(self.pool.unwrap()).sign(&digest))));
             }
             other => self.out.push(other),
         }
@@ -181,16 +214,60 @@ impl Node {
                 self.disk.bans.retain(|other| other.peer != ban.peer);
                 self.disk.bans.push(ban);
             }
+            Record::Certificate { bytes, .. } => {
+                self.disk.finality.certificates.push(Certificate::decode(&bytes).unwrap());
+            }
+            Record::Finalized { round, point, proof } => {
+                self.disk.finality.certificates.retain(|certificate| certificate.link.round > round);
+                self.disk.finality.last = Some((round, point, proof));
+            }
+            Record::Voted(voted) => self.disk.finality.voted = Some(voted),
         }
     }
 
-    fn execute(&self, block: BlockId, parent: BlockId, body_hash: Hash) -> Exec {
+    fn view_of(&self, id: &BlockId) -> Arc<LedgerView> {
+        Arc::clone(self.disk.views.get(id).expect("executed"))
+    }
+
+    /// What the ledger would take: certificates that the chain lacks, at most four.
+    fn choose(&self, parent: &BlockId, offered: Vec<Certificate>) -> Vec<Certificate> {
+        let facts = &self.view_of(parent).facts;
+        let new = |certificate: &Certificate| facts.certified.is_none_or(|round| certificate.link.round > round);
+        offered.into_iter().filter(new).take(4).collect()
+    }
+
+    /// Finality on the chain up to a block, as the ledger would keep it.
+    fn facts(&self, header: &HeaderBody, certificates: &[Certificate]) -> ChainFacts {
+        let parent = self.view_of(&header.parent);
+        let mut facts = parent.facts.clone();
+        for epoch in CONSTANTS.epoch(parent.slot.0)..CONSTANTS.epoch(header.slot.0) {
+            facts.epoch_ends.push((Epoch(epoch), header.parent));
+        }
+        for link in certificates.iter().map(|certificate| certificate.link) {
+            facts.certified = facts.certified.max(Some(link.round));
+            if link.src_round + 1 == link.round {
+                facts.final_round = facts.final_round.max(link.src_round);
+            }
+        }
+        facts
+    }
+
+    fn execute(&mut self, block: BlockId, parent: BlockId, body_hash: Hash) -> Exec {
         let header = Header::decode(self.state.header(&block).unwrap()).unwrap();
         let body = self.bodies.get(&body_hash).expect("held bodies are in the store");
         if body.first() == Some(&BAD_BODY) {
             return Exec::Invalid(BlockRule::Ledger(1));
         }
-        Exec::Valid { root: root_of(parent, body_hash), view: view(header.body.slot.0) }
+        let root = root_of(parent, body_hash);
+        if self.config.finality.is_none() {
+            let view = view(header.body.slot.0);
+            self.disk.views.insert(block, Arc::clone(&view));
+            return Exec::Valid { root, view, certificates: Vec::new() };
+        }
+        let certificates: Vec<Certificate> = body.get(2..).map_or(Vec::new(), |b| Cbor::from_cbor(b, 10_000).unwrap());
+        let view = voting_view(header.body.slot.0, self.facts(&header.body, &certificates));
+        self.disk.views.insert(block, Arc::clone(&view));
+        Exec::Valid { root, view, certificates }
     }
 
     fn switch(&mut self, rollback_to: BlockId, apply: Vec<BlockId>) {
@@ -200,7 +277,8 @@ impl Node {
             // Contract D7: it may be applied again.
             self.bodies.insert(nupeer_primitives::blake2b_256(&body), body);
         }
-        assert!(before - self.disk.chain.len() <= 6, "rollback deeper than k");
+        let voting = self.config.finality.is_some();
+        assert!(voting || before - self.disk.chain.len() <= 6, "rollback deeper than k");
         for id in apply {
             let bytes = self.disk.headers.get(&id).expect("indexed before applied").clone();
             let body_hash = Header::decode(&bytes).unwrap().body.body_hash;
@@ -214,11 +292,16 @@ impl Node {
         let tip = self.disk.chain.last().map_or(super::world::origin().id, |(id, _, _)| *id);
         assert_eq!(self.state.tip().map(|tip| tip.id), Some(tip), "the ledger stands at the tip");
         let last = final_point(&self.state).unwrap();
-        assert_eq!(self.disk.root.point, last, "the final point is on disk");
+        if let Some(overlay) = self.state.overlay() {
+            assert!(overlay.checkpoints().last().height <= self.disk.root.point.height, "the root follows finality");
+        } else {
+            assert_eq!(self.disk.root.point, last, "the final point is on disk");
+        }
         for (queue, length, limit) in self.state.queue_lengths() {
             assert!(length <= limit, "{queue:?}");
         }
-        assert!(self.state.selected().count() <= 7, "tip at most k above the final point");
+        let depth = usize::try_from(self.config.depth_max()).unwrap();
+        assert!(self.state.selected().count() <= depth + 1, "tip at most k above the final point");
     }
 
     /// Contract D8: headers of the committed chain.

@@ -1,14 +1,15 @@
 //! Several nodes, one thread, virtual time, seeded chance: delay, loss, duplication, reorder, a partition, crashes.
 
 use super::driver::Node;
-use super::world::{config, origin, peer};
-use crate::effect::{Effect, Judgement};
+use super::world::{config, origin, peer, voting};
+use crate::effect::{Effect, Judgement, Metric, Topic};
 use crate::input::{BodyDigest, Input, MsgId, Peer, Req, Status};
-use crate::state::{Mode, final_point};
+use crate::state::{Config, Mode, final_point};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use nupeer_primitives::finality::evidence::conflict;
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{BlockId, Hash, blake2b_256};
+use nupeer_primitives::{BlockId, Cbor, Hash, blake2b_256};
 
 const NODES: u8 = 5;
 const SLOTS: u64 = 260;
@@ -32,9 +33,11 @@ impl Dice {
 #[derive(Clone, Debug)]
 enum Event {
     Tick(u64, u16),
-    Gossip(u8, Vec<u8>),
+    Gossip(u8, Topic, Vec<u8>),
     AskHeaders(u8, u32, Req, Vec<BlockId>),
     AskBodies(u8, u32, Req, Vec<BlockId>),
+    AskCerts(u8, u32, Req, u64),
+    Certs(u32, Req, Vec<Vec<u8>>),
     Headers(u32, Req, Vec<Vec<u8>>),
     Bodies(u32, Req, Vec<Option<Vec<u8>>>),
     Status(u8, Status),
@@ -43,7 +46,7 @@ enum Event {
 
 struct World {
     nodes: Vec<Node>,
-    seen: Vec<BTreeMap<MsgId, Vec<u8>>>,
+    seen: Vec<BTreeMap<MsgId, (Topic, Vec<u8>)>>,
     queue: BTreeMap<(u64, u64), (u8, Event)>,
     sequence: u64,
     now: u64,
@@ -54,7 +57,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, config: fn(Option<u8>) -> Config) -> Self {
         let nodes: Vec<Node> = (0..NODES).map(|n| Node::new(config(Some(n)), Some(n))).collect();
         let mut world = Self {
             seen: nodes.iter().map(|_| BTreeMap::new()).collect(),
@@ -135,10 +138,10 @@ impl World {
                     self.mingle(n);
                 }
             }
-            Event::Gossip(from, bytes) => {
+            Event::Gossip(from, topic, bytes) => {
                 let id = MsgId(blake2b_256(&bytes).0[..20].try_into().unwrap());
-                if self.seen[at].insert(id, bytes.clone()).is_none() {
-                    node.input(Input::Gossip { from: peer(from), id, bytes });
+                if self.seen[at].insert(id, (topic, bytes.clone())).is_none() {
+                    node.input(Input::Gossip { from: peer(from), id, topic, bytes });
                 }
             }
             Event::AskHeaders(from, life, req, locator) => {
@@ -154,7 +157,13 @@ impl World {
                 let digests: Vec<Option<BodyDigest>> = node.take_bodies(bodies);
                 node.input(Input::Bodies(req, Ok(digests)));
             }
-            Event::Headers(..) | Event::Bodies(..) => {}
+            Event::AskCerts(from, life, req, round) => {
+                let known = node.state.overlay().unwrap().certificates_from(round);
+                let answer = known.iter().map(Cbor::to_cbor).collect();
+                self.send(n, from, Event::Certs(life, req, answer));
+            }
+            Event::Certs(life, req, certs) if life == node.life => node.input(Input::Certs(req, Ok(certs))),
+            Event::Headers(..) | Event::Bodies(..) | Event::Certs(..) => {}
             Event::Status(from, status) => node.input(Input::PeerStatus(peer(from), status)),
             Event::Crash(fuse) => {
                 self.faults.insert("crashed");
@@ -183,16 +192,19 @@ impl World {
             let line = alloc::format!("{} {n} {effect:?}", self.now);
             self.history = blake2b_256_of(&[&self.history.0, line.as_bytes()]);
             match effect {
-                Effect::Gossip(bytes) => self.flood(n, &bytes),
+                Effect::Gossip(topic, bytes) => self.flood(n, topic, &bytes),
                 Effect::Judge(id, Judgement::Accept) => {
-                    if let Some(bytes) = self.seen[usize::from(n)].get(&id).cloned() {
-                        self.flood(n, &bytes);
+                    if let Some((topic, bytes)) = self.seen[usize::from(n)].get(&id).cloned() {
+                        self.flood(n, topic, &bytes);
                     }
                 }
                 Effect::GetHeaders(req, to, locator) => {
                     self.send(n, number(to), Event::AskHeaders(n, life, req, locator))
                 }
                 Effect::GetBodies(req, to, ids) => self.send(n, number(to), Event::AskBodies(n, life, req, ids)),
+                Effect::GetCerts(req, to, round) => self.send(n, number(to), Event::AskCerts(n, life, req, round)),
+                Effect::Evidence(_) => panic!("node {n} accuses an honest node"),
+                Effect::Note(Metric::ForeignFinal(_)) => panic!("two final blocks"),
                 Effect::WakeAt { slot, ms } => {
                     let at = (slot * 1_000 + u64::from(ms) + u64::from(n) * 75).max(self.now);
                     self.at(at, n, Event::Tick(slot, ms));
@@ -203,9 +215,9 @@ impl World {
         }
     }
 
-    fn flood(&mut self, from: u8, bytes: &[u8]) {
+    fn flood(&mut self, from: u8, topic: Topic, bytes: &[u8]) {
         for to in (0..NODES).filter(|to| *to != from) {
-            self.send(from, to, Event::Gossip(from, bytes.to_vec()));
+            self.send(from, to, Event::Gossip(from, topic, bytes.to_vec()));
         }
     }
 
@@ -232,12 +244,23 @@ impl World {
             .map(|node| node.state.selected().copied().collect::<BTreeSet<BlockId>>())
             .reduce(|a, b| &a & &b)
             .unwrap();
+        let final_heights: Vec<u64> =
+            self.nodes.iter().map(|node| final_point(&node.state).unwrap().height.0).collect();
+        let lag = high - final_heights.iter().min().unwrap();
+        let voting = self.nodes.iter().all(|node| node.state.overlay().is_some());
+        assert!(!voting || lag <= 12, "finality goes on: {final_heights:?} below {heights:?}");
+        for node in &self.nodes {
+            let links: BTreeSet<_> = node.votes.iter().map(|vote| vote.link).collect();
+            let rounds: BTreeSet<u64> = links.iter().map(|link| link.round).collect();
+            assert_eq!(links.len(), rounds.len(), "one link a round, over all lives");
+            assert!(links.iter().all(|a| links.iter().all(|b| conflict(a, b).is_none())), "P3");
+        }
         assert!(common.len() >= 4, "tips share all but the newest blocks: {heights:?}");
     }
 }
 
-fn run(seed: u64) -> (Hash, BTreeSet<&'static str>) {
-    let mut world = World::new(seed);
+fn run(seed: u64, config: fn(Option<u8>) -> Config) -> (Hash, BTreeSet<&'static str>) {
+    let mut world = World::new(seed, config);
     world.run();
     world.check_end();
     (world.history, world.faults)
@@ -247,7 +270,7 @@ fn run(seed: u64) -> (Hash, BTreeSet<&'static str>) {
 fn honest_nodes_agree_under_loss_partition_and_crashes() {
     let mut faults = BTreeSet::new();
     for seed in 0..12 {
-        faults.extend(run(seed).1);
+        faults.extend(run(seed, config).1);
     }
     let all = BTreeSet::from(["partitioned", "lost", "delayed", "duplicated", "crashed"]);
     assert_eq!(faults, all);
@@ -255,6 +278,16 @@ fn honest_nodes_agree_under_loss_partition_and_crashes() {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    assert_eq!(run(99).0, run(99).0);
-    assert_ne!(run(99).0, run(100).0);
+    assert_eq!(run(99, config).0, run(99, config).0);
+    assert_ne!(run(99, config).0, run(100, config).0);
+    assert_eq!(run(99, voting).0, run(99, voting).0);
+}
+
+#[test]
+fn honest_voters_make_blocks_final_under_loss_partition_and_crashes() {
+    let mut faults = BTreeSet::new();
+    for seed in 0..3 {
+        faults.extend(run(seed, voting).1);
+    }
+    assert!(faults.contains("partitioned") && faults.contains("crashed"));
 }

@@ -2,7 +2,7 @@
 
 use super::driver::Node;
 use super::world::{BAD_BODY, HORIZON, K, TestBlock, block, chain, config, origin, peer};
-use crate::effect::{DropReason, Effect, FaultKind, Judgement, Metric};
+use crate::effect::{DropReason, Effect, FaultKind, Judgement, Metric, Topic};
 use crate::input::{Input, MsgId, NetErr, Peer, Point, Status};
 use crate::state::{Mode, final_point};
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ fn meet(node: &mut Node, n: u8, tip: Point) -> Peer {
 
 fn gossip(node: &mut Node, from: Peer, block: &TestBlock) -> MsgId {
     let id = MsgId(nupeer_primitives::blake2b_256(&block.bytes()).0[..20].try_into().unwrap());
-    node.input(Input::Gossip { from, id, bytes: block.bytes() });
+    node.input(Input::Gossip { from, id, topic: Topic::Head, bytes: block.bytes() });
     id
 }
 
@@ -197,7 +197,7 @@ fn each_provable_fault_bans_and_nothing_else_does() {
 fn junk_on_gossip_and_in_answers_is_a_fault() {
     let mut node = relay();
     let p = meet(&mut node, 1, origin());
-    node.input(Input::Gossip { from: p, id: MsgId([0; 20]), bytes: Vec::from([1, 2, 3]) });
+    node.input(Input::Gossip { from: p, topic: Topic::Head, id: MsgId([0; 20]), bytes: Vec::from([1, 2, 3]) });
     let q = meet(&mut node, 2, NOBODY);
     node.input(Input::PeerStatus(q, Status { tip: Point { height: nupeer_primitives::Height(9), ..NOBODY } }));
     let (req, ..) = node.asked_headers().unwrap();
@@ -535,7 +535,7 @@ fn a_block_of_the_same_slot_does_not_silence_us() {
     node.clock(1, 0);
     node.out.clear();
     let rival = block(node.state.tip().unwrap(), 2, 2, b"r");
-    node.input(Input::Gossip { from: p, id: MsgId([1; 20]), bytes: rival.bytes() });
+    node.input(Input::Gossip { from: p, topic: Topic::Head, id: MsgId([1; 20]), bytes: rival.bytes() });
     node.answer_bodies(core::slice::from_ref(&rival));
     assert_eq!(node.state.tip(), Some(rival.point()));
     node.clock(2, 0);

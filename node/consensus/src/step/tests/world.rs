@@ -1,6 +1,8 @@
 //! A small network's constants, pools and headers. Rules 16-19 are stubbed: a KES signature that begins with
 //! [`FORGED`] fails, and who leads is a hash of pool and slot.
 
+use crate::finality::overlay::{KeptFinality, OverlayConfig};
+use crate::finality::{Bls, ChainFacts};
 use crate::header::{CryptoJob, HeaderError, Rules, VERSION};
 use crate::input::{BodyDigest, LeaderClaim, Peer, Persisted, Point, Root, Verdict};
 use crate::nonce::Nonce;
@@ -9,11 +11,13 @@ use crate::view::{LedgerView, Limits, PoolRow, Snapshot};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use nupeer_primitives::finality::committee::draw;
+use nupeer_primitives::finality::{Committee, Member, Rounds};
 use nupeer_primitives::genesis::Constants;
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::{
     BlockId, Cbor, Epoch, GenesisHash, Hash, Header, HeaderBody, Height, OpCert, Signature, Slot, VerificationKey,
-    blake2b_256,
+    blake2b_256, bls,
 };
 
 pub const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
@@ -43,8 +47,36 @@ pub fn config(identity: Option<u8>) -> Config {
         skew_ms: 2_000,
         sync_peers: 1,
         checkpoint: None,
+        finality: None,
         identity: identity.map(|pool| Identity { issuer: issuer(pool), vrf_key: [pool; 32] }),
     }
+}
+
+/// R = 5, LAG = 2.
+pub const ROUNDS: Rounds = Rounds { slots: 5, lag: 2, epoch_slots: 120 };
+
+/// The same with a finality overlay.
+pub fn voting(identity: Option<u8>) -> Config {
+    let finality = Some(OverlayConfig { rounds: ROUNDS, seal: Arc::new(Bls(GENESIS)) });
+    Config { finality, ..config(identity) }
+}
+
+/// The key that a pool votes with.
+pub fn voter(pool: u8) -> bls::SecretKey {
+    bls::SecretKey::from_seed(&[pool; 32])
+}
+
+/// The same five members in every epoch, by weight and id: pools of one weight sort by id.
+fn committee(epoch: u64) -> Arc<Committee> {
+    let member = |pool: u8| Member { pool: issuer(pool).pool(), key: voter(pool).public(), weight: 1_000, ada: 0 };
+    Arc::new(Committee::new(Epoch(epoch), draw((0..POOLS).map(member).collect())))
+}
+
+/// The view of a ledger that keeps book on finality.
+pub fn voting_view(slot: u64, facts: ChainFacts) -> Arc<LedgerView> {
+    let epoch = CONSTANTS.epoch(slot);
+    let committees = (epoch.saturating_sub(1)..=epoch + 1).map(|epoch| (Epoch(epoch), committee(epoch))).collect();
+    Arc::new(LedgerView { committees, facts, ..(*view(slot)).clone() })
 }
 
 pub fn issuer(pool: u8) -> VerificationKey {
@@ -68,6 +100,8 @@ pub fn view(slot: u64) -> Arc<LedgerView> {
     let epoch = CONSTANTS.epoch(slot);
     let snapshots = BTreeMap::from([(Epoch(epoch), Arc::clone(&snapshot)), (Epoch(epoch + 1), snapshot)]);
     Arc::new(LedgerView {
+        committees: Default::default(),
+        facts: ChainFacts::default(),
         slot: Slot(slot),
         snapshots,
         limits: Limits { header_max: 2_048, body_max: 1_000 },
@@ -83,7 +117,9 @@ pub fn fresh() -> Persisted {
         counters: Vec::new(),
     };
     let tip = root.point.id;
-    Persisted { root, headers: Vec::new(), tip, views: Vec::from([(tip, view(0))]), signed: None, bans: Vec::new() }
+    let finality = KeptFinality::default();
+    let views = Vec::from([(tip, view(0))]);
+    Persisted { root, headers: Vec::new(), tip, views, signed: None, bans: Vec::new(), finality }
 }
 
 /// Whether `pool` leads `slot`: about f = 1/2 of the slots have a leader.
