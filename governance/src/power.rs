@@ -20,6 +20,9 @@ pub mod electorate;
 pub mod spike;
 pub mod sums;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{GovAccount, PowerRules, Stake};
 pub use electorate::{Electorate, Maturity};
 pub use sums::TokenSums;

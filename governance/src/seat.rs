@@ -15,5 +15,8 @@ pub mod evaluate;
 pub mod record;
 pub mod role;
 
+#[cfg(test)]
+mod tests;
+
 pub use evaluate::{Field, SeatRules, Transition};
 pub use record::{Candidate, Seat, SeatState};

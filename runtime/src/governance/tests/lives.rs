@@ -220,3 +220,22 @@ fn retiring_a_role_ends_its_candidacies_and_keeps_its_number() {
     apply_diff(&mut dao.state, &diff);
     assert_eq!((seat(&dao).instance, seat(&dao).state), (1, SeatState::Vacant));
 }
+
+/// governance.md §13, 12: however much an account takes part in, a signature touches a constant number of keys.
+#[test]
+fn a_signature_touches_few_keys_however_many_sums_it_is_in() {
+    use nupeer_primitives::governance::Area;
+    let mut dao = community();
+    let roles: Vec<RoleId> = (1..=7).filter_map(RoleId::new).collect();
+    for (n, role) in (1u8..).zip(&roles) {
+        dao.act(1, &[Step::Act(n, stand(*role, BOND)), Step::Act(8, support(*role, u64::from(n)))]);
+    }
+    for (n, area) in (1u8..).zip(Area::ALL) {
+        dao.act(1, &[Step::Act(8, Action::DelegateVote { area: *area, to: Some(who(n)) })]);
+    }
+    let mut work = Work::new(&dao.state);
+    Step::Bond(8, AssetId::IAAS, 1_000_000).run(&mut work, &dao.ctx).unwrap();
+    let (diff, _) = work.finish();
+    // Balance, position, account, total, seven supports, seven areas.
+    assert_eq!(diff.len(), 18);
+}
