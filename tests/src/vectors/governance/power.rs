@@ -32,7 +32,8 @@ pub fn run(kind: &str, input: &Value) -> Option<Result<Value, Malformed>> {
 }
 
 fn clock(input: &Value) -> Result<Value, Malformed> {
-    let (cap, tick_gt) = (uint(input, "clock_cap")?, uint(input, "tick_gt")?);
+    let cap = constant(input, "clock_cap", "time.clock_cap")?;
+    let tick_gt = constant(input, "tick_gt", "time.tick_gt")?;
     let slots = uints(input, "slots")?;
     let mut clock = Clock::default();
     let mut before = slots.first().copied().unwrap_or(0);

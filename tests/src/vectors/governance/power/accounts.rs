@@ -23,7 +23,10 @@ pub fn epoch_sum(input: &Value) -> Result<Value, Malformed> {
 
 fn sum_op(sum: &mut EpochSum, op: &Value) -> Option<Value> {
     let epoch = || op.get(1).and_then(Value::as_u64).and_then(|e| u32::try_from(e).ok());
-    let x = |at: usize| op.get(at).and_then(Value::as_i64).map(i128::from);
+    let x = |at: usize| {
+        let given = op.get(at)?;
+        given.as_i64().map(i128::from).or_else(|| given.as_u64().map(i128::from))
+    };
     match op.get(0).and_then(Value::as_str)? {
         "advance" => sum.advance(epoch()?).ok()?,
         "now" => sum.now(x(1)?).ok()?,
@@ -107,7 +110,11 @@ impl World {
         if let Err(refused) = change(&mut holder, epoch, self.activation, op)? {
             return Ok(Err(refused));
         }
-        holder.gov.seen(epoch, holder.credential_expiry, &self.rules);
+        if text(op, "op")? == "revoke" {
+            holder.gov.revoked(epoch);
+        } else {
+            holder.gov.seen(epoch, holder.credential_expiry, &self.rules);
+        }
         let overflow = |_| malformed("amount", "a sum that fits");
         holder.gov.attach(epoch, &[holder.bond.clone(), Stake::default(), Stake::default()]).map_err(overflow)?;
         self.total.merge(&detached, Merge::Subtract).map_err(overflow)?;
@@ -127,6 +134,7 @@ fn change(
 ) -> Result<Result<(), GovernanceError>, Malformed> {
     match text(op, "op")? {
         "ping" => {}
+        "revoke" => holder.credential_expiry = 0,
         "cred" => holder.credential_expiry = narrow(op, "cred_expiry")?,
         "bond" => {
             let amount = uint(op, "amount")?;
@@ -145,7 +153,7 @@ fn change(
             };
             holder.bond.matured = left;
         }
-        _ => return Err(malformed("op", "cred, bond, unbond or ping")),
+        _ => return Err(malformed("op", "cred, revoke, bond, unbond or ping")),
     }
     Ok(Ok(()))
 }
