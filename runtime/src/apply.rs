@@ -6,15 +6,15 @@ use crate::execute::{self, Ran};
 use crate::finality::{self, Refusal};
 use crate::system::{self, Cursor};
 use crate::validity::{Chain, CheckedTx};
-use crate::{fee, market, params, tick};
+use crate::{epoch, fee, market, params, tick, tokens};
 use alloc::vec::Vec;
 use nupeer_primitives::cbor::{Bytes, Cbor};
 use nupeer_primitives::event::{BlockRecord, Event};
 use nupeer_primitives::hash::{blake2b_256_of, merkle_root};
 use nupeer_primitives::imt::{self, TreeUpdate, TreeView};
 use nupeer_primitives::state::{Abort, Bug, Diff, View, Work};
-use nupeer_primitives::{AccountId, Block, BlockBody, Certificate, Epoch, Hash, HeaderBody};
-use nupeer_tokens::{committee, stake};
+use nupeer_primitives::{AccountId, Block, BlockBody, Certificate, Hash, HeaderBody};
+use nupeer_tokens::stake;
 
 /// Most bytes of the nonce state that consensus hands over.
 pub const NONCE_BYTES_MAX: usize = 1_024;
@@ -177,33 +177,10 @@ impl Room {
 
 /// Steps 1-4: epoch boundary, ticks, market batch. A rule that refuses here is a bug.
 fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
-    let cursor = system::cursor(work)?;
-    for epoch in cursor.epoch.0..ctx.epoch().0 {
-        let parameters = weight_parameters(work)?;
-        let next = epoch.saturating_add(1);
-        stake::take_snapshot(work, Epoch(next), &parameters)?;
-        committee::fix(work, Epoch(next.saturating_add(1)), Epoch(next))?;
-        // A link may reach one epoch further back than the evidence in which it stands.
-        let reach = params::get(work, "evidence_epochs")?.saturating_add(2);
-        if let Some(old) = next.checked_sub(reach) {
-            committee::forget(work, Epoch(old))?;
-        }
-    }
+    epoch::cross(work, ctx).map_err(never_refuses)?;
+    epoch::every_block(work, ctx).map_err(never_refuses)?;
     tick::prologue(work, ctx).map_err(never_refuses)?;
     market::prologue(work, ctx).map_err(never_refuses)
-}
-
-/// Parameters of the weight formula as they stand.
-pub fn weight_parameters(work: &Work<'_>) -> Result<stake::WeightParameters, Bug> {
-    Ok(stake::WeightParameters {
-        share_ppm: [
-            params::get(work, "share_iaas_ppm")?,
-            params::get(work, "share_paas_ppm")?,
-            params::get(work, "share_saas_ppm")?,
-        ],
-        floor_ppm: params::get(work, "floor_ppm")?,
-        leverage: params::get(work, "leverage")?,
-    })
 }
 
 fn never_refuses(abort: Abort) -> Bug {
@@ -223,7 +200,9 @@ fn end(
     receipts: Vec<nupeer_primitives::event::TxReceipt>,
     nonce: &[u8],
 ) -> Result<Applied, Bug> {
-    let producer = work.get::<stake::Pool>(&stake::pool_key(&ctx.issuer))?.map(|pool| pool.reward_account);
+    tokens::work::count(&mut work, ctx).map_err(never_refuses)?;
+    let producer = work.get::<stake::Pool>(&stake::pool_key(&ctx.issuer))?;
+    let producer = producer.map(|pool| pool.reward_account(ctx.epoch()));
     let treasury = AccountId::system(nupeer_primitives::ids::SystemAccount::Treasury);
     fee::split_pot(&mut work, &producer.unwrap_or(treasury)).map_err(never_refuses)?;
     let nonce =

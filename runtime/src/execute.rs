@@ -4,7 +4,7 @@
 use crate::context::{Actor, BlockContext};
 use crate::core::{account, transfer};
 use crate::validity::{Admitted, Chain, CheckedTx, admit};
-use crate::{governance, grant, market};
+use crate::{governance, grant, market, tokens};
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::{TxOutcome, TxReceipt};
 use nupeer_primitives::ids::SystemAccount;
@@ -70,6 +70,18 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         Action::Transfer { to, asset, amount } => transfer::transfer(work, actor, to, *asset, *amount),
         Action::GrantKey { .. } => grant::grant_key(work, ctx, actor, action),
         Action::RevokeKey { key } => grant::revoke_key(work, actor, key),
+        Action::Bond { .. }
+        | Action::Unbond { .. }
+        | Action::Release { .. }
+        | Action::Delegate { .. }
+        | Action::Pledge { .. }
+        | Action::Unpledge { .. }
+        | Action::PoolSet { .. }
+        | Action::PoolUnjail { .. }
+        | Action::ClaimRewards { .. }
+        | Action::Ping {}
+        | Action::IspoAttest { .. }
+        | Action::IspoClaim { .. } => tokens::action::execute(work, ctx, actor, action),
         Action::Candidate { .. }
         | Action::CandidateWithdraw { .. }
         | Action::Support { .. }

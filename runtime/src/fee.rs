@@ -30,7 +30,20 @@ pub fn action_weight(action: &Action) -> u64 {
         Action::Candidate { .. } | Action::Support { .. } | Action::DelegateVote { .. } => 60,
         Action::CandidateWithdraw { .. } | Action::Resign { .. } => 40,
         Action::Host { .. } | Action::HostSet { .. } | Action::Provider { .. } | Action::Edge { .. } => 40,
+        // A position touches a pool's sums, a checkpoint or two and the account's power.
+        Action::Bond { .. }
+        | Action::Unbond { .. }
+        | Action::Delegate { .. }
+        | Action::Pledge { .. }
+        | Action::Unpledge { .. }
+        | Action::ClaimRewards { .. } => 60,
+        Action::IspoAttest { pool_sums, .. } => 60u64.saturating_add(pool_sums.len() as u64),
+        Action::IspoClaim { proof, .. } => 40u64.saturating_add(proof.len() as u64),
         Action::Transfer { .. }
+        | Action::Release { .. }
+        | Action::PoolSet { .. }
+        | Action::PoolUnjail { .. }
+        | Action::Ping {}
         | Action::GrantKey { .. }
         | Action::RevokeKey { .. }
         | Action::ProviderBond { .. }

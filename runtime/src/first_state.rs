@@ -1,21 +1,23 @@
 //! From a genesis record to the first state (ledger.md §10). Everything is checked here once, so that no later rule has
 //! to doubt it.
 
-use crate::apply::weight_parameters;
 use crate::core::account::{self, Account};
 use crate::params::{self, PARAMETERS};
 use crate::system::{self, Cursor};
+use crate::tokens::rules;
 use crate::{governance, market};
 use alloc::string::String;
+use alloc::vec::Vec;
 use nupeer_primitives::finality::Rounds;
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::hash::{Tag, blake2b_256, tagged};
 use nupeer_primitives::state::{Abort, Bug, MemoryState, Work, apply_diff};
-use nupeer_primitives::{Amount, AssetId, Epoch, GenesisHash, Hash, Height, PoolId, Slot, bls, sign};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, GenesisHash, Hash, Height, PoolId, Slot, bls, sign};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
 use nupeer_tokens::committee;
-use nupeer_tokens::stake::{self, Pool, PoolToken};
+use nupeer_tokens::stake::{self, Pool, pledge, pool_stake, position};
+use nupeer_tokens::supply::NATIVE;
 use thiserror::Error;
 
 /// Why a genesis record is refused.
@@ -62,8 +64,8 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     market::first_state(&mut work, genesis).map_err(market_error)?;
     let cursor = Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
     work.put(system::cursor_key(), &cursor);
-    let parameters = weight_parameters(&work)?;
-    stake::take_snapshot(&mut work, Epoch(0), &parameters)?;
+    let rules = rules::snapshots(&work)?;
+    stake::take_snapshot(&mut work, Epoch(0), &rules)?;
     if stake::leading(&work, Epoch(0))?.iter().all(|(_, weight)| *weight == 0) {
         return Err(GenesisError::NoWeight);
     }
@@ -194,30 +196,41 @@ fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErro
         if !bls::verify_possession(&pool.bls_key, &pool.bls_proof) {
             return refuse("possession proof of the BLS key does not verify");
         }
-        let (pledges, stakes) = (tuple(pool.pledge), tuple(pool.stake));
-        for ((token, pledge), staked) in
-            [AssetId::IAAS, AssetId::PAAS, AssetId::SAAS].into_iter().zip(pledges).zip(stakes)
-        {
-            if pledge > staked {
-                return refuse("pledge exceeds stake");
-            }
-            issue(work, token, staked)?;
-            let own: Balance = bank::balance(work, &pool.reward_account, token)?;
-            let locked = own.locked.checked_add(staked).ok_or(GenesisError::Overflow { asset: token })?;
-            if staked != Amount::ZERO {
-                work.put(bank::key(&pool.reward_account, token), &Balance { locked, ..own });
-                work.put(stake::pool_token_key(&id, token), &PoolToken { stake: staked, pledge });
-            }
-        }
-        account::touch(work, &pool.reward_account)?;
-        let record = Pool {
-            cold_key: pool.cold_key,
-            vrf_hash: blake2b_256(&pool.vrf_key),
-            bls_key: Some(pool.bls_key),
-            reward_account: pool.reward_account,
-            jailed: false,
-        };
+        let owner = pool.reward_account;
+        account::touch(work, &owner)?;
+        let record = Pool::new(pool.cold_key, blake2b_256(&pool.vrf_key), Some(pool.bls_key), owner);
         work.put(stake::pool_key(&id), &record);
+        for ((token, pledge), staked) in NATIVE.into_iter().zip(tuple(pool.pledge)).zip(tuple(pool.stake)) {
+            let Some(delegated) = staked.checked_sub(pledge) else { return refuse("pledge exceeds stake") };
+            write_stake(work, (&id, &owner, token), pledge, delegated)?;
+        }
+    }
+    let ids: Vec<PoolId> = genesis.pools.iter().map(|pool| pool.cold_key.pool()).collect();
+    Ok(pool_stake::begin(work, &ids)?)
+}
+
+/// The operator's pledge and what it delegates to its own pool, both active from the first snapshot on.
+fn write_stake(
+    work: &mut Work<'_>,
+    (id, owner, token): (&PoolId, &AccountId, AssetId),
+    pledge: Amount,
+    delegated: Amount,
+) -> Result<(), GenesisError> {
+    let overflow = GenesisError::Overflow { asset: token };
+    let staked = pledge.checked_add(delegated).ok_or(overflow.clone())?;
+    if staked == Amount::ZERO {
+        return Ok(());
+    }
+    issue(work, token, staked)?;
+    let own: Balance = bank::balance(work, owner, token)?;
+    let locked = own.locked.checked_add(staked).ok_or(overflow)?;
+    work.put(bank::key(owner, token), &Balance { locked, ..own });
+    if pledge > Amount::ZERO {
+        pledge::at_genesis(work, owner, (id, token), pledge.get())
+            .map_err(|_| GenesisError::Pool { pool: *id, why: "its operator pledges in too many pools" })?;
+    }
+    if delegated > Amount::ZERO && !position::at_genesis(work, (owner, token), id, delegated.get())? {
+        return Err(GenesisError::Pool { pool: *id, why: "its account delegates to another pool" });
     }
     Ok(())
 }

@@ -140,6 +140,18 @@ fn is_host_action(action: &Action) -> bool {
         | Action::Claim { .. }
         | Action::WipeReceipt { .. } => true,
         Action::Transfer { .. }
+        | Action::Bond { .. }
+        | Action::Unbond { .. }
+        | Action::Release { .. }
+        | Action::Delegate { .. }
+        | Action::Pledge { .. }
+        | Action::Unpledge { .. }
+        | Action::PoolSet { .. }
+        | Action::PoolUnjail { .. }
+        | Action::ClaimRewards { .. }
+        | Action::Ping {}
+        | Action::IspoAttest { .. }
+        | Action::IspoClaim { .. }
         | Action::GrantKey { .. }
         | Action::RevokeKey { .. }
         | Action::Candidate { .. }
@@ -175,6 +187,18 @@ fn scope_of(action: &Action) -> Option<u32> {
         Action::TopUp { .. } => Some(grant_scope::TOP_UP),
         Action::Support { .. } => Some(grant_scope::VOTES),
         Action::Transfer { .. }
+        | Action::Bond { .. }
+        | Action::Unbond { .. }
+        | Action::Release { .. }
+        | Action::Delegate { .. }
+        | Action::Pledge { .. }
+        | Action::Unpledge { .. }
+        | Action::PoolSet { .. }
+        | Action::PoolUnjail { .. }
+        | Action::ClaimRewards { .. }
+        | Action::Ping {}
+        | Action::IspoAttest { .. }
+        | Action::IspoClaim { .. }
         | Action::GrantKey { .. }
         | Action::RevokeKey { .. }
         | Action::Candidate { .. }

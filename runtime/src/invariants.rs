@@ -1,13 +1,12 @@
 //! What must hold after every block (ledger.md §14). The simulator and `--audit` nodes check it each time; a broken
 //! invariant stops the node before anybody is paid from it.
 
-use crate::{governance, market, system};
+use crate::{governance, market, system, tokens};
 use alloc::collections::BTreeMap;
 use nupeer_primitives::state::{Bug, Key, View, Work};
 use nupeer_primitives::{AccountId, AssetId, Epoch};
 use nupeer_tokens::asset::{self, ASSETS_MAX};
 use nupeer_tokens::bank::Balance;
-use nupeer_tokens::stake::{Pool, PoolToken};
 
 /// Sums of locked value per owner and asset, as the records show them.
 pub type Held = BTreeMap<(AccountId, AssetId), u128>;
@@ -34,7 +33,8 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
             return Err(Bug::Invariant { what });
         }
     }
-    let mut held = stake_held(&work)?;
+    let mut held = Held::new();
+    tokens::invariants::held(&work, &mut held)?;
     market::held(&work, &mut held)?;
     governance::held(&work, &mut held)?;
     held.retain(|_, amount| *amount > 0);
@@ -47,6 +47,7 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
         );
         return Err(Bug::Invariant { what });
     }
+    tokens::invariants::check(&work)?;
     let epoch = work.get::<system::Cursor>(&system::cursor_key())?.map_or(Epoch(0), |cursor| cursor.epoch);
     governance::invariants(&work, epoch)?;
     market::invariants(&work)
@@ -60,19 +61,4 @@ fn owner_of(key: &[u8]) -> Result<(AccountId, AssetId), Bug> {
         (Some(account), Some(asset)) => Ok((AccountId(account), AssetId(u16::from_be_bytes(asset)))),
         _ => Err(corrupt),
     }
-}
-
-/// Stake of genesis pools is locked with their reward account.
-fn stake_held(work: &Work<'_>) -> Result<Held, Bug> {
-    let mut held = Held::new();
-    for (key, pool) in work.scan::<Pool>(&Key::new(0x08), &[], usize::MAX)? {
-        let tail = key.get(1..).unwrap_or_default();
-        for (key, own) in work.scan::<PoolToken>(&Key::new(0x0A).bytes(tail), &[], 3)? {
-            let token = key.get(29..31).and_then(|b| <[u8; 2]>::try_from(b).ok()).map(u16::from_be_bytes);
-            let token = token.ok_or(Bug::Corrupt { prefix: 0x0A })?;
-            let sum = held.entry((pool.reward_account, AssetId(token))).or_default();
-            *sum = sum.saturating_add(u128::from(own.stake.get()));
-        }
-    }
-    Ok(held)
 }

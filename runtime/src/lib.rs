@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod apply;
 pub mod context;
 pub mod core;
+pub mod epoch;
 pub mod error;
 pub mod execute;
 pub mod fee;
@@ -33,6 +34,7 @@ pub mod preset;
 pub mod query;
 pub mod system;
 pub mod tick;
+pub mod tokens;
 pub mod validity;
 
 pub use apply::{Applied, apply_block};

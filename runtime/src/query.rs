@@ -7,7 +7,8 @@ use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::finality::Member;
 use nupeer_primitives::state::{Bug, Key, View, Work};
 use nupeer_primitives::{BlockId, Epoch, Hash, PoolId};
-use nupeer_tokens::{committee, stake};
+use nupeer_tokens::committee;
+use nupeer_tokens::stake::{self, snapshot::may_lead};
 
 /// A pool as leader election sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +30,7 @@ pub fn leading_pools(view: &dyn View, epoch: Epoch) -> Result<Vec<LeadingPool>, 
     let mut out = Vec::new();
     for (id, weight) in stake::leading(&work, epoch)? {
         let pool: stake::Pool = work.expect(&stake::pool_key(&id), "pool of a snapshot")?;
-        out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed });
+        out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed: !may_lead(&pool, epoch) });
     }
     Ok(out)
 }

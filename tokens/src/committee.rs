@@ -41,9 +41,10 @@ pub fn digest(work: &Work<'_>, epoch: Epoch) -> Result<Option<Hash>, Bug> {
 /// snapshot before leads on.
 pub fn fix(work: &mut Work<'_>, epoch: Epoch, from: Epoch) -> Result<(), Bug> {
     let mut eligible = Vec::new();
+    let seated = stake::epoch32(epoch)?;
     for (id, weight) in stake::snapshot(work, from)? {
         let Some(pool) = work.get::<Pool>(&pool_key(&id))? else { continue };
-        let Some(key) = pool.bls_key.filter(|_| !pool.jailed) else { continue };
+        let Some(key) = pool.bls_key.filter(|_| !pool.is_jailed(seated)) else { continue };
         let weight = u64::try_from(weight).map_err(|_| Bug::Arithmetic { what: "pool weight above 64 bits" })?;
         eligible.push(Member { pool: id, key, weight, ada: 0 });
     }
@@ -76,8 +77,10 @@ mod tests {
 
     fn pool(n: u8, bls_key: Option<BlsKey>, jailed: bool) -> (Vec<u8>, Vec<u8>) {
         let cold_key = VerificationKey([n; 32]);
-        let reward_account = AccountId([n; 28]);
-        let pool = Pool { cold_key, vrf_hash: Hash::ZERO, bls_key, reward_account, jailed };
+        let mut pool = Pool::new(cold_key, Hash::ZERO, bls_key, AccountId([n; 28]));
+        if jailed {
+            pool.put_in_jail(1, 2, 9);
+        }
         (pool_key(&cold_key.pool()).into_vec(), pool.to_cbor())
     }
 

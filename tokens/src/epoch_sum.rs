@@ -120,6 +120,19 @@ impl EpochSum {
         Ok(())
     }
 
+    /// Makes what was added before the first epoch start stand at it: genesis.
+    pub fn begin(&mut self) {
+        if self.epoch == 0 {
+            self.hist = alloc::vec![(0, self.value)];
+        }
+    }
+
+    /// Forgets starts that no question about `epoch` or later needs; sums of many owners are read often.
+    pub fn forget_before(&mut self, epoch: u32) {
+        let known = self.hist.iter().rposition(|(at, _)| *at <= epoch).unwrap_or(0);
+        self.hist.drain(..known);
+    }
+
     /// The epoch advanced to.
     #[must_use]
     pub const fn epoch(&self) -> u32 {

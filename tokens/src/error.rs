@@ -57,7 +57,9 @@ errors! {
     18 NotOperator { pool: PoolId, account: AccountId } "{account} does not operate pool {pool}"
     19 ProofInvalid {} "the proof does not lead to the attested root"
     20 NothingToClaim {} "nothing to claim"
-    21 NotMember { pool: PoolId } "pool {pool} has no weight in the leading snapshot"
+    21 NotMember {} "no pool of the account has weight in the leading snapshot"
     22 SumsDiffer { why: &'static str } "pool sums do not match: {why}"
     23 AlreadyAttested { epoch: u64 } "epoch {epoch} of Cardano is attested or has no pot"
+    24 TooManyPledges { permitted: usize } "an account pledges in at most {permitted} pools"
+    25 IspoListInvalid { pools: usize, permitted: u64 } "{pools} pools listed: ascending, at most {permitted} are permitted"
 }

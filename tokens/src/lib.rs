@@ -20,13 +20,16 @@ pub mod emission;
 pub mod epoch_sum;
 pub mod error;
 pub mod ispo;
+pub mod ispo_ledger;
 pub mod params;
 pub mod pool_reward;
+pub mod reward_round;
 pub mod slashing;
 pub mod stake;
 pub mod supply;
 pub mod weight;
 pub mod wide;
+pub mod work_ledger;
 pub mod work_reward;
 
 pub use epoch_sum::EpochSum;

@@ -129,7 +129,8 @@ pub async fn parameters(State(api): State<Api>) -> Result<Rows<ParameterInfo>, P
     responses((status = 200, body = Vec<PoolInfo>), (status = "default", body = ApiError)))]
 pub async fn pools(State(api): State<Api>) -> Result<Rows<PoolInfo>, Problem> {
     let rows = api.ledger(|ledger| {
-        let leading = query::leading_pools(ledger.snapshot.view, system::cursor(&ledger.work)?.epoch)?;
+        let epoch = system::cursor(&ledger.work)?.epoch;
+        let leading = query::leading_pools(ledger.snapshot.view, epoch)?;
         let total: u128 = leading.iter().map(|pool| pool.weight).fold(0, u128::saturating_add);
         let row = |pool: query::LeadingPool| -> Result<_, Problem> {
             let record: Pool = ledger.work.expect(&stake::pool_key(&pool.id), "pool of a snapshot")?;
@@ -137,7 +138,7 @@ pub async fn pools(State(api): State<Api>) -> Result<Rows<PoolInfo>, Problem> {
                 id: pool.id.to_hex(),
                 weight: pool.weight.to_string(),
                 share_ppm: share_ppm(pool.weight, total),
-                reward_account: ledger.text_of(&record.reward_account),
+                reward_account: ledger.text_of(&record.reward_account(epoch)),
             })
         };
         leading.into_iter().take(ROWS_MAX + 1).map(row).collect()

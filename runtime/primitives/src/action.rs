@@ -6,7 +6,10 @@
 use crate::cbor::{Bytes, Reader, Writer};
 use crate::error::Malformed;
 use crate::governance::{Area, CandidateNo, RoleId};
-use crate::ids::{AccountId, Amount, AssetId, HostId, LeaseId, OrderId, Signature, Slot, VerificationKey, ZoneId};
+use crate::hash::Hash;
+use crate::ids::{
+    AccountId, Amount, AssetId, HostId, LeaseId, OrderId, PoolId, Signature, Slot, VerificationKey, ZoneId,
+};
 use crate::market::{Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod};
 use crate::receipt::SignedReceipt;
 use alloc::vec::Vec;
@@ -15,6 +18,10 @@ use alloc::vec::Vec;
 pub const SETTLE_ITEMS_MAX: usize = 256;
 /// Delegates of one lease.
 pub const DELEGATES_MAX: usize = 3;
+/// Cardano pools that three tokens may list.
+pub const ISPO_POOLS_MAX: usize = 192;
+/// Levels of a table of Cardano delegators: more than any that fits a machine.
+pub const ISPO_PROOF_MAX: usize = 40;
 /// Bytes of a sealed key wrap: X25519 point 32, nonce 24, key 32, tag 16.
 pub const WRAP_BYTES_MAX: usize = 104;
 
@@ -78,6 +85,28 @@ actions! {
     0x0102 GrantKey { key: VerificationKey, scopes: u32, limits: Vec<(AssetId, Amount)>, until: Slot }
     /// Ends a grant.
     0x0103 RevokeKey { key: VerificationKey }
+    /// Locks stake; it counts after the activation epochs.
+    0x0201 Bond { token: AssetId, amount: Amount }
+    /// Stake stops counting and starts its way out.
+    0x0202 Unbond { token: AssetId, amount: Amount }
+    /// Takes back what may leave.
+    0x0203 Release { token: AssetId }
+    /// Where the position earns from the next epoch start; nowhere with `None`.
+    0x0204 Delegate { token: AssetId, pool: Option<PoolId> }
+    /// The operator's own bond in its pool.
+    0x0205 Pledge { pool: PoolId, token: AssetId, amount: Amount }
+    /// Takes pledge back, slashable until released.
+    0x0206 Unpledge { pool: PoolId, token: AssetId, amount: Amount }
+    /// Terms of a pool from the next snapshot; cost of $IaaS, $PaaS, $SaaS.
+    0x0207 PoolSet {
+        pool: PoolId, margin_ppm: u32, cost: (Amount, Amount, Amount), reward_account: AccountId, meta_hash: [u8; 32],
+    }
+    /// Frees a pool after its jail term.
+    0x0209 PoolUnjail { pool: PoolId }
+    /// Pays what pools and work earned.
+    0x020A ClaimRewards { token: AssetId }
+    /// Proof of life.
+    0x020C Ping {}
     /// Stands for a role, with a role bond.
     0x0301 Candidate { role: RoleId, bond: Amount, uri: Bytes<256>, hash: [u8; 32] }
     /// Ends a candidacy.
@@ -138,6 +167,10 @@ actions! {
     0x0511 Delegates { lease: LeaseId, delegates: Vec<Delegate> }
     /// The bundle key, sealed to a host.
     0x0512 Wrap { lease: LeaseId, host: HostId, wrap: Bytes<WRAP_BYTES_MAX> }
+    /// What a table of Cardano delegators is, by the pools' word.
+    0x0603 IspoAttest { cardano_epoch: u64, root: Hash, count: u64, pool_sums: Vec<(PoolId, Amount)> }
+    /// Takes what the table proves: totals since genesis, and siblings (is it left, hash) up to the root.
+    0x0604 IspoClaim { cumulative: (Amount, Amount, Amount), proof: Vec<(bool, Hash)> }
 }
 
 impl Action {
@@ -151,6 +184,8 @@ impl Action {
             }
         };
         match self {
+            Self::IspoAttest { pool_sums, .. } => at_most(pool_sums.len(), ISPO_POOLS_MAX),
+            Self::IspoClaim { proof, .. } => at_most(proof.len(), ISPO_PROOF_MAX),
             Self::GrantKey { limits, .. } => at_most(limits.len(), 16),
             Self::Host { lots, .. } | Self::HostSet { lots, .. } => at_most(lots.len(), Family::ALL.len()),
             Self::Bid { bid } => {
@@ -169,6 +204,16 @@ impl Action {
             Self::Delegates { delegates, .. } => at_most(delegates.len(), DELEGATES_MAX),
             Self::Transfer { .. }
             | Self::RevokeKey { .. }
+            | Self::Bond { .. }
+            | Self::Unbond { .. }
+            | Self::Release { .. }
+            | Self::Delegate { .. }
+            | Self::Pledge { .. }
+            | Self::Unpledge { .. }
+            | Self::PoolSet { .. }
+            | Self::PoolUnjail { .. }
+            | Self::ClaimRewards { .. }
+            | Self::Ping {}
             | Self::Candidate { .. }
             | Self::CandidateWithdraw { .. }
             | Self::Support { .. }

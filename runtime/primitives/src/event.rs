@@ -113,7 +113,10 @@ events! {
     /// Escrow paid a provider and the platform.
     5 7 Settled { lease: LeaseId, provider: AccountId, pay: Amount, fee: Amount }
     /// Where a platform fee went, for the tokens module: class 1 $IaaS, 2 $PaaS, 3 $SaaS.
-    5 8 FeePaid { lease: LeaseId, class: u8, provider: AccountId, publisher: Option<AccountId>, fee: Amount, up_ppm: u32 }
+    5 8 FeePaid {
+        lease: LeaseId, class: u8, provider: AccountId, publisher: Option<AccountId>, fee: Amount, up_ppm: u32,
+        asset: AssetId, treasury: Amount,
+    }
     /// The tenant got its rest.
     5 9 Refunded { lease: LeaseId, amount: Amount }
     /// A bond paid a tenant or the insurance fund.
@@ -124,6 +127,36 @@ events! {
     5 12 LeaseReady { lease: LeaseId, epoch: u32, endpoint_hash: [u8; 32] }
     /// Runway fell below a notice threshold: hours left, 0 at zero.
     5 13 RunwayNotice { lease: LeaseId, hours: u16 }
+    /// Stake was locked; it counts from the start of `from`.
+    2 1 Bonded { account: AccountId, token: AssetId, amount: Amount, from: Epoch }
+    /// Stake is on its way out until `release`, or as long as a vote holds it.
+    2 2 Unbonded { account: AccountId, token: AssetId, amount: Amount, release: Epoch }
+    /// Stake came back.
+    2 3 Released { account: AccountId, token: AssetId, amount: Amount }
+    /// A position earns elsewhere from the start of `from`.
+    2 4 StakeDelegated { account: AccountId, token: AssetId, pool: Option<PoolId>, from: Epoch }
+    /// An operator pledged.
+    2 5 Pledged { pool: PoolId, token: AssetId, amount: Amount, from: Epoch }
+    /// A pledge is on its way out.
+    2 6 Unpledged { pool: PoolId, token: AssetId, amount: Amount, release: Epoch }
+    /// A pool has other terms from the snapshot of `from`.
+    2 7 PoolChanged { pool: PoolId, margin_ppm: u32, cost: (Amount, Amount, Amount), from: Epoch }
+    /// A pool may lead again from `from`.
+    2 8 PoolFreed { pool: PoolId, from: Epoch }
+    /// What pools and work earned was paid.
+    2 9 RewardsClaimed { account: AccountId, token: AssetId, pools: Amount, work: Amount }
+    /// A pool was paid for `epoch`.
+    2 10 PoolRewarded { pool: PoolId, token: AssetId, epoch: Epoch, operator: Amount, members: Amount }
+    /// An epoch ended: what it may mint at most, what it minted at once, and the rate from now on.
+    2 11 Emitted { token: AssetId, epoch: Epoch, limit: Amount, treasury: Amount, work: Amount, rate_ppb: u32 }
+    /// An account gave a sign of life.
+    2 12 Pinged { account: AccountId }
+    /// Operators attested a table of Cardano delegators; decided with more than 2/3 of the weight.
+    2 13 IspoAttested { account: AccountId, cardano_epoch: u64, root: Hash, is_decided: bool }
+    /// A table of Cardano delegators counts.
+    2 14 IspoRooted { cardano_epoch: u64, root: Hash, count: u64 }
+    /// A Cardano delegator was paid.
+    2 15 IspoClaimed { account: AccountId, iaas: Amount, paas: Amount, saas: Amount }
     /// An offence was accepted; what it costs is taken at the start of `executes`. Offenders are pools or accounts.
     2 40 OffenceAccepted { slash: u64, offender: [u8; 28], kind: u8, executes: Epoch }
     /// A slash took stake: what it took and where it went.

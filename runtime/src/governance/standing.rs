@@ -3,12 +3,12 @@
 use super::Now;
 use alloc::vec::Vec;
 use nupeer_governance::power::{Amounts, Stake};
+use nupeer_primitives::AccountId;
 use nupeer_primitives::governance::RoleId;
-use nupeer_primitives::state::{Abort, Bug, Key, Work};
-use nupeer_primitives::{AccountId, AssetId};
-use nupeer_tokens::bond::Bond;
+use nupeer_primitives::state::{Abort, Bug, Work};
 use nupeer_tokens::credential::nft::{self, Role};
 use nupeer_tokens::credential::{LEVEL_CANDIDATE, LEVEL_PERSON, registry};
+use nupeer_tokens::stake::position;
 use nupeer_tokens::supply::NATIVE;
 
 /// First epoch without a valid level 1 credential; 0 without one now.
@@ -61,7 +61,7 @@ pub fn burn_executive(work: &mut Work<'_>, role: RoleId, instance: u64) -> Resul
 pub fn stakes(work: &Work<'_>, id: &AccountId) -> Result<[Stake; 3], Bug> {
     let mut out = [const { Stake { matured: 0, pending: Vec::new() } }; 3];
     for (stake, token) in out.iter_mut().zip(NATIVE) {
-        let bond = position(work, id, token)?;
+        let bond = position::votable(work, id, token)?;
         (stake.matured, stake.pending) = (bond.matured, bond.pending);
     }
     Ok(out)
@@ -71,11 +71,8 @@ pub fn stakes(work: &Work<'_>, id: &AccountId) -> Result<[Stake; 3], Bug> {
 pub fn slashable(work: &Work<'_>, id: &AccountId) -> Result<Amounts, Bug> {
     let mut out = Amounts::default();
     for (sum, token) in out.iter_mut().zip(NATIVE) {
-        *sum = position(work, id, token)?.total();
+        let counts = position::votable(work, id, token)?.active();
+        *sum = counts.saturating_add(position::leaving(work, id, token)?);
     }
     Ok(out)
-}
-
-fn position(work: &Work<'_>, id: &AccountId, token: AssetId) -> Result<Bond, Bug> {
-    Ok(work.get(&Key::new(0x09).account(id).u16(token.0))?.unwrap_or_default())
 }

@@ -14,14 +14,14 @@ use crate::system::{self, Cursor};
 use crate::tick;
 use alloc::vec::Vec;
 use nupeer_primitives::action::Action;
-use nupeer_primitives::cbor::{Bytes, Cbor};
+use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::governance::{CandidateNo, RoleId};
 use nupeer_primitives::state::{Abort, MemoryState, View, Work, apply_diff};
 use nupeer_primitives::{AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, PoolId, Slot, VerificationKey};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
-use nupeer_tokens::bond::{Bond, UnbondingTerms};
+use nupeer_tokens::bond::Bond;
 use nupeer_tokens::credential::Credential;
 use nupeer_tokens::credential::registry::{self, Issuer, NullifierUse, RevokeReason};
 use nupeer_tokens::supply::NATIVE;
@@ -147,10 +147,6 @@ impl Dao {
         }
     }
 
-    fn get<T: Cbor>(&self, key: &nupeer_primitives::state::Key) -> Option<T> {
-        self.state.get(key.as_slice()).map(|bytes| T::from_cbor(bytes, usize::MAX).unwrap())
-    }
-
     fn view(&self) -> &dyn View {
         &self.state
     }
@@ -174,20 +170,14 @@ impl Step {
         let now = Now::of(work, ctx)?;
         match self {
             Self::Act(n, action) => super::execute(work, ctx, &Actor { account: who(*n), session: None }, action),
-            Self::Bond(n, token, amount) => reattach(work, &now, &who(*n), Signed::ByOwner, |work, _| {
-                let mut bond = position(work, *n, *token)?;
-                bond.add(*token, now.epoch, now.epoch + super::now::activation(work)?, *amount)?;
-                bank::lock(work, &who(*n), *token, Amount::new(*amount))?;
-                work.put(position_key(*n, *token), &bond);
-                Ok(())
-            }),
-            Self::Unbond(n, token, amount) => reattach(work, &now, &who(*n), Signed::ByOwner, |work, account| {
-                let mut bond = position(work, *n, *token)?;
-                let terms = UnbondingTerms { epochs: 3, entries_max: 8, locked_until: account.locked_until };
-                bond.unbond(now.epoch, *amount, &terms)?;
-                work.put(position_key(*n, *token), &bond);
-                Ok(())
-            }),
+            Self::Bond(n, token, amount) => {
+                let action = Action::Bond { token: *token, amount: Amount::new(*amount) };
+                crate::tokens::action::execute(work, ctx, &Actor { account: who(*n), session: None }, &action)
+            }
+            Self::Unbond(n, token, amount) => {
+                let action = Action::Unbond { token: *token, amount: Amount::new(*amount) };
+                crate::tokens::action::execute(work, ctx, &Actor { account: who(*n), session: None }, &action)
+            }
             Self::Certify(n, expiry) => reattach(work, &now, &who(*n), Signed::ByOwner, |work, _| {
                 let nullifier = Hash([*n; 32]);
                 let (holder, issuer) = (who(*n), ISSUER);
@@ -210,12 +200,8 @@ impl Step {
     }
 }
 
-fn position_key(n: u8, token: AssetId) -> nupeer_primitives::state::Key {
-    nupeer_primitives::state::Key::new(0x09).account(&who(n)).u16(token.0)
-}
-
-fn position(work: &Work<'_>, n: u8, token: AssetId) -> Result<Bond, Abort> {
-    Ok(work.get(&position_key(n, token))?.unwrap_or_default())
+fn position(work: &Work<'_>, n: u8, token: AssetId) -> Bond {
+    nupeer_tokens::stake::position::load(work, &who(n), token).unwrap().bond
 }
 
 fn stand(role: RoleId, bond: u64) -> Action {

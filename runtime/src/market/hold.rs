@@ -197,7 +197,8 @@ impl InHand {
             let up_ppm = super::escrow::mul_div_floor(self.lease.applied.up_ms, PPM, billed_ms).min(PPM);
             let up_ppm = u32::try_from(up_ppm).unwrap_or(0);
             let class = FEE_CLASS_IAAS;
-            work.emit(Event::FeePaid { lease: self.id, class, provider, publisher: None, fee, up_ppm });
+            let (lease, treasury) = (self.id, Amount::new(split.treasury));
+            work.emit(Event::FeePaid { lease, class, provider, publisher: None, fee, up_ppm, asset, treasury });
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::state::{self, Deal, key};
 use crate::context::{Actor, BlockContext, Session};
 use crate::params::{self, PARAMETERS};
 use crate::preset::{Founders, Preset, USD};
+use crate::system::{self, Cursor};
 use alloc::vec::Vec;
 use ed25519_zebra::SigningKey;
 use nupeer_primitives::action::Action;
@@ -18,8 +19,8 @@ use nupeer_primitives::market::{Ask, Bid, BidTerms, Family, Filters, Grade, Orde
 use nupeer_primitives::receipt::{MeterReceipt, Role, SignedReceipt};
 use nupeer_primitives::state::{Abort, MemoryState, Work, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockId, Hash, Height, HostId, InstrumentId, LeaseId, OrderId, PoolId, Signature, Slot,
-    VerificationKey, ZoneId,
+    AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, HostId, InstrumentId, LeaseId, OrderId, PoolId,
+    Signature, Slot, VerificationKey, ZoneId,
 };
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
@@ -96,6 +97,8 @@ impl Exchange {
             work.put(bank::key(account, *asset), &Balance { free: *amount, locked: Amount::ZERO });
         }
         super::first_state(&mut work, &genesis).unwrap();
+        let cursor = Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
+        work.put(system::cursor_key(), &cursor);
         let (diff, _) = work.finish();
         let mut state = MemoryState::new();
         apply_diff(&mut state, &diff);

@@ -3,7 +3,7 @@ use super::*;
 use crate::cbor::{Bytes, Cbor, Reader};
 use crate::governance::{Area, CandidateNo, RoleId};
 use crate::hash::Hash;
-use crate::ids::{Height, HostId, InstrumentId, OrderId, Signature, Slot, ZoneId};
+use crate::ids::{Height, HostId, InstrumentId, OrderId, PoolId, Signature, Slot, ZoneId};
 use crate::market::{BidTerms, Filters, Grade, Standby};
 use crate::receipt::{MeterReceipt, Role};
 use crate::tx::ActorAction;
@@ -87,6 +87,23 @@ fn every_action() -> Vec<Action> {
             until: Slot(77)
         },
         Action::RevokeKey { key },
+        Action::Bond { token: AssetId::IAAS, amount: Amount::new(5_000_000) },
+        Action::Unbond { token: AssetId::PAAS, amount: Amount::new(5_000_000) },
+        Action::Release { token: AssetId::SAAS },
+        Action::Delegate { token: AssetId::IAAS, pool: Some(PoolId([6; 28])) },
+        Action::Delegate { token: AssetId(99), pool: None },
+        Action::Pledge { pool: PoolId([6; 28]), token: AssetId::IAAS, amount: Amount::new(7) },
+        Action::Unpledge { pool: PoolId([6; 28]), token: AssetId::IAAS, amount: Amount::new(7) },
+        Action::PoolSet {
+            pool: PoolId([6; 28]),
+            margin_ppm: 50_000,
+            cost: (Amount::new(1), Amount::new(2), Amount::new(3)),
+            reward_account: account(4),
+            meta_hash: hash,
+        },
+        Action::PoolUnjail { pool: PoolId([6; 28]) },
+        Action::ClaimRewards { token: AssetId::IAAS },
+        Action::Ping {},
         Action::Candidate {
             role: RoleId::CTO,
             bond: Amount::new(100_000_000),
@@ -156,6 +173,16 @@ fn every_action() -> Vec<Action> {
         Action::Delegates { lease, delegates: alloc::vec![delegate] },
         Action::Delegates { lease, delegates: Vec::new() },
         Action::Wrap { lease, host: HostId(7), wrap: Bytes::new(alloc::vec![5; 104]).unwrap() },
+        Action::IspoAttest {
+            cardano_epoch: 500,
+            root: Hash([3; 32]),
+            count: 12,
+            pool_sums: alloc::vec![(PoolId([6; 28]), Amount::new(9_000_000)); 5],
+        },
+        Action::IspoClaim {
+            cumulative: (Amount::new(10), Amount::new(20), Amount::new(30)),
+            proof: alloc::vec![(true, Hash([3; 32]))],
+        },
     ]
 }
 

@@ -236,6 +236,6 @@ fn a_signature_touches_few_keys_however_many_sums_it_is_in() {
     let mut work = Work::new(&dao.state);
     Step::Bond(8, AssetId::IAAS, 1_000_000).run(&mut work, &dao.ctx).unwrap();
     let (diff, _) = work.finish();
-    // Balance, position, account, total, seven supports, seven areas.
-    assert_eq!(diff.len(), 18);
+    // Balance, position, bonded, account, total, seven supports, seven areas.
+    assert_eq!(diff.len(), 19);
 }

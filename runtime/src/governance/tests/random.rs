@@ -46,7 +46,7 @@ const fn person(step: &Step) -> u8 {
 fn naive_power(dao: &Dao, n: u8, epoch: u32) -> [u64; 3] {
     let account = state::account(&Work::new(&dao.state), &who(n)).unwrap();
     NATIVE.map(|token| {
-        let bond: Bond = dao.get(&position_key(n, token)).unwrap_or_default();
+        let bond = position(&Work::new(&dao.state), n, token);
         if account.expiry > epoch { bond.active_in(epoch) } else { 0 }
     })
 }

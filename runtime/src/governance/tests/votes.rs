@@ -167,9 +167,10 @@ fn who_may_not_vote_is_told_why() {
 fn stake_that_a_slash_took_votes_no_more() {
     let mut dao = electorate(&[100], &[]);
     let (poll, mut tally) = (poll(1_000, None), Tally::default());
-    let mut bond: Bond = dao.get(&position_key(1, AssetId::IAAS)).unwrap();
-    bond.slash(60);
-    dao.state.insert(position_key(1, AssetId::IAAS).into_vec(), bond.to_cbor());
+    let mut work = Work::new(&dao.state);
+    nupeer_tokens::stake::position::slash(&mut work, (&who(1), AssetId::IAAS), dao.now().epoch, 60).unwrap();
+    let diff = work.finish().0;
+    apply_diff(&mut dao.state, &diff);
     vote(&mut dao, &poll, &mut tally, 1, VoteOption::Against).unwrap();
     assert_eq!(tally.of(VoteOption::Against), [40, 100, 100]);
 }
