@@ -8,8 +8,9 @@
 //! Nothing here loops over accounts: work that cannot wait is O(pools).
 
 use crate::context::BlockContext;
+use crate::governance::Now;
 use crate::tokens::{emission, rules};
-use crate::{params, system};
+use crate::{params, slashing, system};
 use nupeer_primitives::Epoch;
 use nupeer_primitives::state::{Abort, Work};
 use nupeer_tokens::stake::{self, epoch32};
@@ -25,6 +26,7 @@ pub fn cross(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
 
 fn boundary(work: &mut Work<'_>, ended: Epoch) -> Result<(), Abort> {
     let next = Epoch(ended.0.saturating_add(1));
+    slashing::boundary(work, &Now::at(work, ended)?)?;
     emission::close(work, epoch32(ended)?)?;
     let snapshots = rules::snapshots(work)?;
     stake::take_snapshot(work, next, &snapshots)?;

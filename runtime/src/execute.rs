@@ -3,8 +3,9 @@
 
 use crate::context::{Actor, BlockContext};
 use crate::core::{account, transfer};
+use crate::governance::{self, Now};
 use crate::validity::{Admitted, Chain, CheckedTx, admit};
-use crate::{governance, grant, market, tokens};
+use crate::{credentials, grant, market, slashing, tokens, treasury};
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::{TxOutcome, TxReceipt};
 use nupeer_primitives::ids::SystemAccount;
@@ -87,6 +88,19 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         | Action::Support { .. }
         | Action::Resign { .. }
         | Action::DelegateVote { .. } => governance::execute(work, ctx, actor, action),
+        Action::Evidence { evidence } => {
+            slashing::evidence::evidence(work, ctx, &Now::of(work, ctx)?, &actor.account, evidence)
+        }
+        Action::ClaimStream { .. } | Action::ClaimSalary { .. } => {
+            treasury::execute(work, &Now::of(work, ctx)?, actor, action)
+        }
+        Action::CredIssue { .. }
+        | Action::CredRevoke { .. }
+        | Action::RevocationRoot { .. }
+        | Action::DevAttest { .. }
+        | Action::OrgTake { .. }
+        | Action::DeviceTake { .. }
+        | Action::NftHotKey { .. } => credentials::execute(work, ctx, &Now::of(work, ctx)?, actor, action),
         Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }

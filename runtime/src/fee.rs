@@ -13,6 +13,8 @@ use nupeer_tokens::bank;
 pub const WEIGHT_ED25519: u64 = 60;
 /// Weight of a COSE check.
 pub const WEIGHT_COSE: u64 = 80;
+/// Weight of a committee's certificate; two votes or headers cost less.
+pub const WEIGHT_CERTIFICATE: u64 = 3_000;
 /// Weight of a native script; nodes are bounded by its bytes (a node has at least two).
 pub const WEIGHT_SCRIPT_PER_NODE: u64 = 20;
 
@@ -27,6 +29,16 @@ pub fn action_weight(action: &Action) -> u64 {
         }
         Action::Claim { .. } | Action::Ready { .. } => 40 + WEIGHT_ED25519,
         Action::Bid { .. } | Action::Ask { .. } | Action::PairOrder { .. } => 40,
+        Action::Evidence { .. } => 20 + 2 * WEIGHT_CERTIFICATE,
+        Action::DeviceTake { .. } => 40 + WEIGHT_ED25519,
+        Action::ClaimStream { .. }
+        | Action::ClaimSalary { .. }
+        | Action::CredIssue { .. }
+        | Action::CredRevoke { .. }
+        | Action::RevocationRoot { .. }
+        | Action::DevAttest { .. }
+        | Action::OrgTake { .. }
+        | Action::NftHotKey { .. } => 40,
         Action::Candidate { .. } | Action::Support { .. } | Action::DelegateVote { .. } => 60,
         Action::CandidateWithdraw { .. } | Action::Resign { .. } => 40,
         Action::Host { .. } | Action::HostSet { .. } | Action::Provider { .. } | Action::Edge { .. } => 40,

@@ -5,7 +5,7 @@ use crate::core::account::{self, Account};
 use crate::params::{self, PARAMETERS};
 use crate::system::{self, Cursor};
 use crate::tokens::rules;
-use crate::{governance, market};
+use crate::{credentials, governance, market, treasury};
 use alloc::string::String;
 use alloc::vec::Vec;
 use nupeer_primitives::finality::Rounds;
@@ -62,6 +62,8 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     write_pools(&mut work, genesis)?;
     governance::roles::first_state(&mut work);
     market::first_state(&mut work, genesis).map_err(market_error)?;
+    credentials::first_state(&mut work, genesis).map_err(market_error)?;
+    treasury::first_state(&mut work, genesis).map_err(market_error)?;
     let cursor = Cursor { height: Height(0), slot: Slot(0), epoch: Epoch(0), version: (1, 0), events: Hash::ZERO };
     work.put(system::cursor_key(), &cursor);
     let rules = rules::snapshots(&work)?;

@@ -171,7 +171,17 @@ fn is_host_action(action: &Action) -> bool {
         | Action::LeaseWithdraw { .. }
         | Action::Close { .. }
         | Action::Delegates { .. }
-        | Action::Wrap { .. } => false,
+        | Action::Wrap { .. }
+        | Action::Evidence { .. }
+        | Action::ClaimStream { .. }
+        | Action::ClaimSalary { .. }
+        | Action::CredIssue { .. }
+        | Action::CredRevoke { .. }
+        | Action::RevocationRoot { .. }
+        | Action::DevAttest { .. }
+        | Action::OrgTake { .. }
+        | Action::DeviceTake { .. }
+        | Action::NftHotKey { .. } => false,
     }
 }
 
@@ -217,6 +227,16 @@ fn scope_of(action: &Action) -> Option<u32> {
         | Action::LeaseWithdraw { .. }
         | Action::Reclaim { .. }
         | Action::WipeReceipt { .. }
-        | Action::Delegates { .. } => None,
+        | Action::Delegates { .. }
+        | Action::Evidence { .. }
+        | Action::ClaimStream { .. }
+        | Action::ClaimSalary { .. }
+        | Action::CredIssue { .. }
+        | Action::CredRevoke { .. }
+        | Action::RevocationRoot { .. }
+        | Action::DevAttest { .. }
+        | Action::OrgTake { .. }
+        | Action::DeviceTake { .. }
+        | Action::NftHotKey { .. } => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What must hold after every block (ledger.md §14). The simulator and `--audit` nodes check it each time; a broken
 //! invariant stops the node before anybody is paid from it.
 
-use crate::{governance, market, system, tokens};
+use crate::{credentials, governance, market, slashing, system, tokens, treasury};
 use alloc::collections::BTreeMap;
 use nupeer_primitives::state::{Bug, Key, View, Work};
 use nupeer_primitives::{AccountId, AssetId, Epoch};
@@ -37,6 +37,7 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
     tokens::invariants::held(&work, &mut held)?;
     market::held(&work, &mut held)?;
     governance::held(&work, &mut held)?;
+    treasury::held(&work, &mut held)?;
     held.retain(|_, amount| *amount > 0);
     if held != locked {
         let differs = held.iter().find(|(owner, amount)| locked.get(owner) != Some(amount));
@@ -48,6 +49,8 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
         return Err(Bug::Invariant { what });
     }
     tokens::invariants::check(&work)?;
+    credentials::invariants(&work)?;
+    slashing::invariants(&work)?;
     let epoch = work.get::<system::Cursor>(&system::cursor_key())?.map_or(Epoch(0), |cursor| cursor.epoch);
     governance::invariants(&work, epoch)?;
     market::invariants(&work)

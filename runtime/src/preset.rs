@@ -12,7 +12,8 @@ use nupeer_primitives::genesis::{AssetRow, AssetStatus, Constants, Genesis, Gene
 use nupeer_primitives::market::{
     Family, Fill, Grade, Instrument, METER_EGRESS_BYTES, METER_WASM_FUEL, Meter, Pair, Term,
 };
-use nupeer_primitives::{AccountId, Amount, AssetId, Hash, InstrumentId, ZoneId};
+use nupeer_primitives::{AccountId, Amount, AssetId, Hash, InstrumentId, VerificationKey, ZoneId};
+use nupeer_tokens::credential::LEVEL_BUSINESS;
 
 /// A kind of network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,14 @@ pub enum Preset {
 
 /// The stablecoin row of the devnet asset table.
 pub const USD: AssetId = AssetId(16);
+
+/// Seed of the test issuer's key, for everybody to use: it certifies anyone, so its word means nothing.
+pub const TEST_ISSUER_SEED: [u8; 32] = *b"nupeer devnet credential issuer!";
+/// The key of [`TEST_ISSUER_SEED`].
+pub const TEST_ISSUER: VerificationKey = VerificationKey([
+    0x04, 0x57, 0x58, 0x60, 0xd1, 0xca, 0xb6, 0xad, 0x2e, 0xd5, 0xbb, 0x49, 0xb7, 0xb3, 0x1e, 0x47, 0x58, 0x01, 0x16,
+    0xe0, 0x87, 0xc7, 0x38, 0x05, 0x75, 0x10, 0xd7, 0x98, 0xad, 0x5f, 0x8a, 0x4e,
+]);
 
 /// What the caller of a preset decides.
 #[derive(Clone, Debug)]
@@ -88,6 +97,15 @@ impl Preset {
             zones: zones(),
             instruments: instruments(),
             pairs: vec![Pair { base: AssetId::ADA, quote: USD, tick_size: 100 }],
+            issuers: self.issuers(),
+        }
+    }
+
+    /// Mainnet's issuers are appointed by the DAO; elsewhere one certifies anybody, as everybody has its key.
+    fn issuers(self) -> Vec<(AccountId, VerificationKey, u8)> {
+        match self {
+            Self::Mainnet => vec![],
+            Self::Devnet | Self::Sim => vec![(TEST_ISSUER.account(), TEST_ISSUER, LEVEL_BUSINESS)],
         }
     }
 
@@ -152,4 +170,16 @@ fn instruments() -> Vec<(InstrumentId, Instrument, (u16, u8))> {
         row(3, "W.EU.D.DAY", Family::W, Term::Day, Fill::Packed, 1_100),
         row(4, "S.EU.D.DIV", Family::S, Term::Rolling, Fill::Divisible, 12_500),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_zebra::{SigningKey, VerificationKeyBytes};
+
+    #[test]
+    fn everybody_has_the_test_issuers_key() {
+        let bytes: [u8; 32] = VerificationKeyBytes::from(&SigningKey::from(TEST_ISSUER_SEED)).into();
+        assert_eq!(VerificationKey(bytes), TEST_ISSUER);
+    }
 }

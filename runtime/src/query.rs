@@ -1,5 +1,7 @@
 //! Questions that the node asks the state: for consensus (who may lead) and for its API.
 
+pub mod guarding;
+
 use crate::finality::{self, Head};
 use crate::system::{self, Cursor};
 use alloc::vec::Vec;

@@ -5,7 +5,7 @@
 
 use crate::context::BlockContext;
 use crate::governance::{Now, seats, state};
-use crate::params;
+use crate::{params, treasury};
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Work};
 
@@ -20,5 +20,6 @@ pub fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
         return Ok(());
     }
     work.emit(Event::TickBegan { tick: now.tick, gt: now.gt });
-    seats::tick(work, &now)
+    seats::tick(work, &now)?;
+    treasury::tick(work)
 }

@@ -63,6 +63,7 @@ fn genesis() -> Genesis {
         zones: vec![zone(1, None, "WORLD"), zone(2, Some(1), "EU")],
         instruments: vec![],
         pairs: vec![],
+        issuers: vec![],
     }
 }
 

@@ -83,6 +83,7 @@ fn genesis() -> Genesis {
         zones: vec![],
         instruments: vec![],
         pairs: vec![],
+        issuers: vec![],
     }
 }
 

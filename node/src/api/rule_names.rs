@@ -2,7 +2,10 @@
 //! a test holds it against the rules themselves.
 
 use nupeer_runtime::market::MarketError;
+use nupeer_runtime::treasury::TreasuryError;
 use nupeer_tokens::TokensError;
+use nupeer_tokens::credential::CredentialError;
+use nupeer_tokens::slashing::SlashingError;
 
 /// Core rules from 8192.
 const NAMES: &[(u16, &str)] = &[
@@ -16,7 +19,8 @@ const NAMES: &[(u16, &str)] = &[
 
 /// `module.Variant`; a number that this version doesn't know stays a number.
 pub fn rule_name(code: u16) -> String {
-    let known = NAMES.iter().chain(TokensError::NAMES).chain(MarketError::NAMES).find(|(known, _)| *known == code);
+    let tables = [NAMES, TokensError::NAMES, SlashingError::NAMES, CredentialError::NAMES, TreasuryError::NAMES];
+    let known = tables.iter().copied().flatten().chain(MarketError::NAMES).find(|(known, _)| *known == code);
     known.map_or_else(|| format!("unknown.{code}"), |(_, name)| (*name).to_string())
 }
 

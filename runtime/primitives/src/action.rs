@@ -4,11 +4,13 @@
 //! rules, and no code is ever reinterpreted (ledger.md §11).
 
 use crate::cbor::{Bytes, Reader, Writer};
+use crate::credential::{DeviceAttestation, RevokeReason};
 use crate::error::Malformed;
+use crate::finality::Evidence;
 use crate::governance::{Area, CandidateNo, RoleId};
 use crate::hash::Hash;
 use crate::ids::{
-    AccountId, Amount, AssetId, HostId, LeaseId, OrderId, PoolId, Signature, Slot, VerificationKey, ZoneId,
+    AccountId, Amount, AssetId, Epoch, HostId, LeaseId, OrderId, PoolId, Signature, Slot, VerificationKey, ZoneId,
 };
 use crate::market::{Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod};
 use crate::receipt::SignedReceipt;
@@ -117,6 +119,12 @@ actions! {
     0x0304 Resign { role: RoleId }
     /// Lends the vote on proposals of an area, or takes it back.
     0x030C DelegateVote { area: Area, to: Option<AccountId> }
+    /// Two signed objects that contradict each other: whoever signed both is slashed.
+    0x020B Evidence { evidence: Evidence }
+    /// Takes what a stream of the treasury has vested.
+    0x0310 ClaimStream { stream: u64 }
+    /// Takes what an instance of a seat has earned.
+    0x0311 ClaimSalary { role: RoleId, instance: u64 }
     /// Registers the actor as provider, with a market bond.
     0x0401 Provider { meta_hash: [u8; 32], asset: AssetId, bond: Amount }
     /// Changes the market bond.
@@ -167,6 +175,20 @@ actions! {
     0x0511 Delegates { lease: LeaseId, delegates: Vec<Delegate> }
     /// The bundle key, sealed to a host.
     0x0512 Wrap { lease: LeaseId, host: HostId, wrap: Bytes<WRAP_BYTES_MAX> }
+    /// An issuer certifies a holder.
+    0x0801 CredIssue { holder: AccountId, level: u8, expiry: Epoch, nullifier: Hash, schema: u32 }
+    /// An issuer takes back what it certified.
+    0x0802 CredRevoke { nullifier: Hash, reason: RevokeReason }
+    /// An issuer publishes the root of what it revoked elsewhere.
+    0x0803 RevocationRoot { epoch: Epoch, root: Hash }
+    /// A developer vouches for another.
+    0x0804 DevAttest { developer: AccountId, work_hash: [u8; 32] }
+    /// A business takes its role.
+    0x0805 OrgTake { credential: Hash, meta_hash: [u8; 32] }
+    /// The owner of a machine takes or renews that role.
+    0x0806 DeviceTake { host_key: VerificationKey, class: Family, attestation: DeviceAttestation }
+    /// Sets the daily key of a role.
+    0x0807 NftHotKey { nft: Hash, key: VerificationKey }
     /// What a table of Cardano delegators is, by the pools' word.
     0x0603 IspoAttest { cardano_epoch: u64, root: Hash, count: u64, pool_sums: Vec<(PoolId, Amount)> }
     /// Takes what the table proves: totals since genesis, and siblings (is it left, hash) up to the root.
@@ -232,7 +254,17 @@ impl Action {
             | Self::LeaseWithdraw { .. }
             | Self::Close { .. }
             | Self::Reclaim { .. }
-            | Self::Wrap { .. } => Ok(()),
+            | Self::Wrap { .. }
+            | Self::Evidence { .. }
+            | Self::ClaimStream { .. }
+            | Self::ClaimSalary { .. }
+            | Self::CredIssue { .. }
+            | Self::CredRevoke { .. }
+            | Self::RevocationRoot { .. }
+            | Self::DevAttest { .. }
+            | Self::OrgTake { .. }
+            | Self::DeviceTake { .. }
+            | Self::NftHotKey { .. } => Ok(()),
         }
     }
 }

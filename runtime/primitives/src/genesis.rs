@@ -140,6 +140,8 @@ pub struct Genesis {
     pub instruments: Vec<(InstrumentId, Instrument, (u16, u8))>,
     /// Pairs with id = position.
     pub pairs: Vec<Pair>,
+    /// Issuers of credentials: account, key, highest level.
+    pub issuers: Vec<(AccountId, VerificationKey, u8)>,
 }
 
 impl Genesis {
@@ -157,12 +159,12 @@ impl Genesis {
 
 impl Cbor for Genesis {
     fn write(&self, w: &mut Writer) {
-        w.array(13).uint(1).put(&self.name).put(&self.hrp).uint(self.system_start_ms).put(&self.seed);
+        w.array(14).uint(1).put(&self.name).put(&self.hrp).uint(self.system_start_ms).put(&self.seed);
         w.put(&self.constants).put(&self.parameters).put(&self.assets).put(&self.accounts).put(&self.pools);
-        w.put(&self.zones).put(&self.instruments).put(&self.pairs);
+        w.put(&self.zones).put(&self.instruments).put(&self.pairs).put(&self.issuers);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        r.array(13)?;
+        r.array(14)?;
         let version = r.uint()?;
         if version != 1 {
             return Err(Malformed::UnknownVersion { version });
@@ -180,6 +182,7 @@ impl Cbor for Genesis {
             zones: r.get()?,
             instruments: r.get()?,
             pairs: r.get()?,
+            issuers: r.get()?,
         })
     }
 }

@@ -106,11 +106,12 @@ pub enum Tag {
     Delivery,
     Edge,
     Query,
+    Device,
 }
 
 impl Tag {
     /// Every tag, for the prefix test.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Header,
         Self::Opcert,
         Self::Vote,
@@ -129,6 +130,7 @@ impl Tag {
         Self::Delivery,
         Self::Edge,
         Self::Query,
+        Self::Device,
     ];
 
     /// The bytes that enter the hash.
@@ -153,6 +155,7 @@ impl Tag {
             Self::Delivery => "nup/delivery/1",
             Self::Edge => "nup/edge/1",
             Self::Query => "nup/query/1",
+            Self::Device => "nup/device/1",
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod cbor;
 pub mod action;
 pub mod block;
 pub mod bls;
+pub mod credential;
 pub mod cursor;
 pub mod error;
 pub mod event;

@@ -28,6 +28,7 @@ use alloc::{
     vec::Vec,
 };
 
+mod guarding;
 mod seats;
 mod stake;
 #[cfg(test)]
@@ -81,7 +82,10 @@ pub fn render(body: &TxBody, account: &AccountId, context: &TextContext<'_>) -> 
 /// One line of plain words for an action.
 #[must_use]
 pub fn summary(action: &Action, c: &TextContext<'_>) -> String {
-    stake::line(action, c).or_else(|| seats::line(action, c)).unwrap_or_else(|| line(action, c))
+    stake::line(action, c)
+        .or_else(|| seats::line(action, c))
+        .or_else(|| guarding::line(action, c))
+        .unwrap_or_else(|| line(action, c))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "other modules have files; the golden file covers every action")]

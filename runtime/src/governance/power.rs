@@ -18,6 +18,8 @@ pub enum Signed {
     ByOwner,
     /// Nobody's of the account: an issuer's revocation, or an expiry.
     ByOther,
+    /// Nobody's, and nothing ends: a slash takes some of the stake.
+    ByRule,
 }
 
 /// A sum that an account is part of.
@@ -58,6 +60,7 @@ pub fn reattach<'v, T>(
             account.seen(now.epoch, expiry, &now::power_rules(work)?);
         }
         Signed::ByOther => account.revoked(now.epoch),
+        Signed::ByRule => {}
     }
     account.attach(now.epoch, &standing::stakes(work, id)?)?;
     let after_in = sums_of(&account);

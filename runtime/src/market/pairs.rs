@@ -4,7 +4,8 @@ use super::auction::{Band, Order as AuctionOrder, divisible};
 use super::batch::Session;
 use super::book::BOOK_MAX;
 use super::error::MarketError;
-use super::state::{PairEntry, TimerKind, key, order_of, pair};
+use super::state::{Book, Order, PairEntry, PairPrices, Tally, TimerKind, key, next_order, order_of, pair};
+use crate::params;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use nupeer_primitives::event::Event;
@@ -31,6 +32,7 @@ pub fn held(pair: &Pair, side: Side, tick: u16, lots: u64) -> Result<(AssetId, A
 /// Clears one pair. At one price per lot, money and goods change hands at once.
 pub fn run(work: &mut Work<'_>, session: &Session<'_>, id: u16) -> Result<(), Abort> {
     let Some(listed) = pair(work, id)? else { return Ok(()) };
+    end_day(work, id, session.now_ms)?;
     if !work.has(&key::pair_board(id)) {
         return Ok(());
     }
@@ -49,6 +51,7 @@ pub fn run(work: &mut Work<'_>, session: &Session<'_>, id: u16) -> Result<(), Ab
             exchange(work, &listed, batch.tick, piece, &mut book)?;
         }
         let lots = u64::try_from(batch.lots).unwrap_or(u64::MAX);
+        record(work, id, batch.tick, lots)?;
         work.emit(Event::PairCleared { pair: id, tick: batch.tick, lots });
     }
     for (order, entry) in book {
@@ -58,6 +61,79 @@ pub fn run(work: &mut Work<'_>, session: &Session<'_>, id: u16) -> Result<(), Ab
         }
     }
     Ok(())
+}
+
+/// Prices of a pair.
+pub fn prices(work: &Work<'_>, id: u16) -> Result<PairPrices, Bug> {
+    Ok(work.get(&key::pair_prices(id))?.unwrap_or_default())
+}
+
+/// Closes the day if it is over. Days without a block in them are days without a trade.
+fn end_day(work: &mut Work<'_>, id: u16, now_ms: u64) -> Result<(), Bug> {
+    let mut prices = prices(work, id)?;
+    let day_ms = params::get(work, "market.day_ms")?;
+    let days = now_ms.saturating_sub(prices.day.from_ms).checked_div(day_ms).unwrap_or(0);
+    if days == 0 {
+        return Ok(());
+    }
+    let from_ms = prices.day.from_ms.saturating_add(days.saturating_mul(day_ms));
+    for closed in [Some(prices.day), (days > 1).then(Tally::default)].into_iter().flatten() {
+        if prices.index > 0 {
+            prices.previous = prices.index;
+        }
+        let index = closed.value.checked_div(closed.lots).unwrap_or(0);
+        prices.index = u16::try_from(index).unwrap_or(u16::MAX);
+        prices.lots = closed.lots;
+    }
+    prices.day = Tally { from_ms, ..Tally::default() };
+    work.put(key::pair_prices(id), &prices);
+    Ok(())
+}
+
+/// Counts a batch into the running day.
+fn record(work: &mut Work<'_>, id: u16, tick: u16, lots: u64) -> Result<(), Bug> {
+    let mut prices = prices(work, id)?;
+    let value = u128::from(tick).saturating_mul(u128::from(lots));
+    prices.day.value = prices.day.value.saturating_add(value);
+    prices.day.lots = prices.day.lots.saturating_add(u128::from(lots));
+    work.put(key::pair_prices(id), &prices);
+    Ok(())
+}
+
+/// What an order is placed with.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Buy or sell.
+    pub side: Side,
+    /// Limit.
+    pub tick: u16,
+    /// How many lots.
+    pub lots: u64,
+    /// Whether it lives one batch.
+    pub is_ioc: bool,
+    /// Leaves the book.
+    pub expiry_ms: u64,
+}
+
+/// Puts an order into the book of a listed pair, locking what it holds. Whether the owner may is the caller's to check.
+pub fn place(
+    work: &mut Work<'_>,
+    owner: &AccountId,
+    (id, listed): (u16, &Pair),
+    placed: &Placed,
+) -> Result<OrderId, Abort> {
+    let Placed { side, tick, lots, is_ioc, expiry_ms } = *placed;
+    let (asset, held) = held(listed, side, tick, lots)?;
+    bank::lock(work, owner, asset, held)?;
+    let order = next_order(work)?;
+    let entry = PairEntry { owner: *owner, side, tick, lots, held, ioc: is_ioc, expiry_ms };
+    super::book::count_in(work, owner, announced(id))?;
+    count(work, id, true)?;
+    work.put(key::pair_order(id, order), &entry);
+    work.put(key::order(order), &Order { owner: *owner, book: Book::Pair(id) });
+    work.put(key::timer(expiry_ms, TimerKind::PairOrder, &timer_id(id, order)), &1u8);
+    work.emit(Event::OrderPlaced { order, owner: *owner, instrument: announced(id) });
+    Ok(order)
 }
 
 /// Buyer's locked quote to the seller, seller's locked base to the buyer; what the buyer held above the price is freed.

@@ -9,7 +9,7 @@
 //! | 2D lease | [`Lease`] · 2E lease -> [`Deal`] · 2F lease -> edges · 30 lease -> delegates |
 //! | 31 (lease, host) | sealed key · 32 lease -> [`RuleState`] · 33 account -> [`Edge`] |
 //! | 35 (account, instrument) | open orders · 36 (account, lease) -> 1 · 37 (host, lease) -> 1 |
-//! | 39 height | [`Anchor`] · 3A (pair, order) -> [`PairEntry`] · 3B pair -> open orders |
+//! | 39 height | [`Anchor`] · 3A (pair, order) -> [`PairEntry`] · 3B pair -> open orders · 3C pair -> [`PairPrices`] |
 //! | 70 01 (due, kind, id) | queue of market timers, `due` in market ms |
 //!
 //! Lease and deal stand apart because a lease changes with every receipt and a deal hardly ever.
@@ -256,6 +256,21 @@ record! {
 }
 
 record! {
+    /// What a pair cost: the running day and the days before it.
+    #[derive(Copy, Default)]
+    pub struct PairPrices {
+        /// The running day.
+        pub day: Tally,
+        /// Index of the last full day; 0 if nothing traded in it.
+        pub index: u16,
+        /// Lots that traded in it.
+        pub lots: u128,
+        /// Index of the last day before it in which anything traded; 0 if none did.
+        pub previous: u16,
+    }
+}
+
+record! {
     /// What a lease is about.
     pub struct Deal {
         /// Tenant.
@@ -438,6 +453,9 @@ pub mod key {
     }
     pub fn pair_board(pair: u16) -> Key {
         Key::new(0x3B).u16(pair)
+    }
+    pub fn pair_prices(pair: u16) -> Key {
+        Key::new(0x3C).u16(pair)
     }
     pub fn queue() -> Key {
         Key::new(0x70).u8(1)

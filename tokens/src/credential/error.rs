@@ -54,4 +54,7 @@ errors! {
     16 NftTaken {} "that role NFT exists already"
     17 EpochOutOfRange { epoch: Epoch, now: Epoch } "epoch {epoch} cannot be named in epoch {now}"
     18 IssuerSuspended {} "the issuer is suspended"
+    19 TooManyIssuers { permitted: u64 } "{permitted} issuers are the most there may be"
+    20 SystemAccount {} "system accounts hold no credential"
+    21 DeviceSignature {} "the machine's signature does not verify"
 }

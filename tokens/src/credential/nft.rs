@@ -118,6 +118,15 @@ pub fn executive_id(role: RoleId, instance: u64) -> Hash {
     blake2b_256_of(&[&[1, role.get()], &instance.to_be_bytes()])
 }
 
+/// Numbers of the kinds in events and encodings.
+#[allow(missing_docs)]
+pub mod kind {
+    pub const EXECUTIVE: u8 = 1;
+    pub const DEVELOPER: u8 = 2;
+    pub const HARDWARE: u8 = 3;
+    pub const ORGANIZATION: u8 = 4;
+}
+
 /// Ticks until a replaced daily key acts.
 pub const HOT_KEY_DELAY_TICKS: u64 = 2;
 

@@ -15,8 +15,9 @@
 //! - A revoked nullifier is remembered: its credential serves nobody until the same issuer certifies anew.
 
 use super::{Credential, CredentialError, Standing, check};
+pub use nupeer_primitives::credential::RevokeReason;
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
-use nupeer_primitives::{AccountId, Epoch, Hash, Height, VerificationKey, code_enum, record};
+use nupeer_primitives::{AccountId, Epoch, Hash, Height, VerificationKey, record};
 
 record! {
     /// A governed issuer.
@@ -28,18 +29,6 @@ record! {
         pub level: u8,
         /// Its credentials stay, it issues no more.
         pub is_suspended: bool,
-    }
-}
-
-code_enum! {
-    /// Why an issuer takes a credential back.
-    pub enum RevokeReason {
-        /// The holder asked for it.
-        Withdrawn = 0,
-        /// What the issuer checked no longer holds.
-        Lapsed = 1,
-        /// It was obtained by fraud: the holder's role bond is slashed.
-        Fraud = 2,
     }
 }
 

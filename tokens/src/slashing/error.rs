@@ -47,4 +47,5 @@ errors! {
     9 PoolUnknown { pool: PoolId } "pool {pool} is not registered"
     10 BondUnknown { account: AccountId } "account {account} has no bond of that kind"
     11 PpmOutOfRange { ppm: u64 } "{ppm} ppm is not within 1..=1000000"
+    12 KindNotRuled { kind: u8 } "offences of kind {kind} are not decided by a ruling"
 }

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::cbor::{Bytes, Cbor, Reader};
+use crate::credential::{DeviceAttestation, RevokeReason};
+use crate::finality::{Evidence, evidence::OffenceKind};
 use crate::governance::{Area, CandidateNo, RoleId};
 use crate::hash::Hash;
-use crate::ids::{Height, HostId, InstrumentId, OrderId, PoolId, Signature, Slot, ZoneId};
+use crate::ids::{Epoch, Height, HostId, InstrumentId, OrderId, PoolId, Signature, Slot, ZoneId};
 use crate::market::{BidTerms, Filters, Grade, Standby};
 use crate::receipt::{MeterReceipt, Role};
 use crate::tx::ActorAction;
@@ -173,6 +175,26 @@ fn every_action() -> Vec<Action> {
         Action::Delegates { lease, delegates: alloc::vec![delegate] },
         Action::Delegates { lease, delegates: Vec::new() },
         Action::Wrap { lease, host: HostId(7), wrap: Bytes::new(alloc::vec![5; 104]).unwrap() },
+        Action::Evidence {
+            evidence: Evidence {
+                kind: OffenceKind::DoubleVote,
+                a: Bytes::new(alloc::vec![1; 20]).unwrap(),
+                b: Bytes::new(alloc::vec![2; 20]).unwrap(),
+            },
+        },
+        Action::ClaimStream { stream: 6 },
+        Action::ClaimSalary { role: RoleId::CTO, instance: 3 },
+        Action::CredIssue { holder: account(1), level: 2, expiry: Epoch(90), nullifier: Hash(hash), schema: 1 },
+        Action::CredRevoke { nullifier: Hash(hash), reason: RevokeReason::Fraud },
+        Action::RevocationRoot { epoch: Epoch(12), root: Hash(hash) },
+        Action::DevAttest { developer: account(1), work_hash: hash },
+        Action::OrgTake { credential: Hash(hash), meta_hash: [5; 32] },
+        Action::DeviceTake {
+            host_key: key,
+            class: Family::G,
+            attestation: DeviceAttestation { epoch: Epoch(12), signature: Signature([1; 64]) },
+        },
+        Action::NftHotKey { nft: Hash(hash), key },
         Action::IspoAttest {
             cardano_epoch: 500,
             root: Hash([3; 32]),

@@ -2,16 +2,14 @@
 
 use crate::context::Actor;
 use crate::grant;
-use crate::market::book;
 use crate::market::error::MarketError;
-use crate::market::pairs;
-use crate::market::state::{Book, Order, PairEntry, TimerKind, key, next_order, pair};
+use crate::market::pairs::{self, Placed};
+use crate::market::state::pair;
 use crate::params;
 use nupeer_primitives::action::Action;
-use nupeer_primitives::event::Event;
 use nupeer_primitives::market::OrderLife;
 use nupeer_primitives::state::{Abort, Bug, Work};
-use nupeer_tokens::{asset, bank};
+use nupeer_tokens::asset;
 
 /// Lots of one order.
 const LOTS_MAX: u64 = 1_000_000_000_000;
@@ -37,16 +35,7 @@ pub fn pair_order(work: &mut Work<'_>, now_ms: u64, actor: &Actor, action: &Acti
     let (asset, held) = pairs::held(&listed, *side, *tick, *lots)?;
 
     grant::spend(work, actor, asset, held)?;
-    bank::lock(work, &actor.account, asset, held)?;
-    let order = next_order(work)?;
     let expiry_ms = now_ms.saturating_add(*expires_in_ms);
-    let (owner, ioc) = (actor.account, *life == OrderLife::Ioc);
-    let entry = PairEntry { owner, side: *side, tick: *tick, lots: *lots, held, ioc, expiry_ms };
-    book::count_in(work, &owner, pairs::announced(*id))?;
-    pairs::count(work, *id, true)?;
-    work.put(key::pair_order(*id, order), &entry);
-    work.put(key::order(order), &Order { owner, book: Book::Pair(*id) });
-    work.put(key::timer(expiry_ms, TimerKind::PairOrder, &pairs::timer_id(*id, order)), &1u8);
-    work.emit(Event::OrderPlaced { order, owner, instrument: pairs::announced(*id) });
-    Ok(())
+    let placed = Placed { side: *side, tick: *tick, lots: *lots, is_ioc: *life == OrderLife::Ioc, expiry_ms };
+    pairs::place(work, &actor.account, (*id, &listed), &placed).map(|_| ())
 }
