@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub mod ispo_table;
 pub mod vectors;
 
 /// This crate's folder in the checkout being tested. Cargo tells it at run time; what stood there when this was

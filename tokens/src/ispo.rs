@@ -5,6 +5,7 @@
 //! table proves above what was paid before.
 
 use crate::wide::{div_floor, product};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use nupeer_primitives::hash::{Hash, blake2b_256_of};
 use nupeer_primitives::{AccountId, record};
@@ -110,7 +111,7 @@ impl Table {
     /// The way from a credential's leaf to the root.
     #[must_use]
     pub fn proof(&self, credential: &AccountId) -> Option<Vec<Sibling>> {
-        let mut at = self.entries.iter().position(|(entry, _)| entry == credential)?;
+        let mut at = self.entries.binary_search_by(|(entry, _)| entry.cmp(credential)).ok()?;
         let mut proof = Vec::new();
         for level in &self.levels {
             let sibling = at ^ 1;
@@ -120,6 +121,41 @@ impl Table {
             at /= 2;
         }
         Some(proof)
+    }
+}
+
+/// Delegations to one listed pool.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PoolDelegations {
+    /// What the pool's delegators share, of each token.
+    pub pots: Totals,
+    /// (credential, lovelace).
+    pub delegations: Vec<(AccountId, u64)>,
+}
+
+impl PoolDelegations {
+    /// The pool's stake.
+    #[must_use]
+    pub fn stake(&self) -> u64 {
+        self.delegations.iter().fold(0, |sum, (_, lovelace)| sum.saturating_add(*lovelace))
+    }
+}
+
+impl Table {
+    /// The table after an epoch: every delegator's share of its pool's pots on top of what stood.
+    #[must_use]
+    pub fn accumulate(&self, pools: &[PoolDelegations]) -> Self {
+        let mut entries: BTreeMap<AccountId, Totals> = self.entries.iter().copied().collect();
+        for pool in pools {
+            let stake = pool.stake();
+            for (credential, lovelace) in &pool.delegations {
+                let totals = entries.entry(*credential).or_default();
+                for (total, pot) in totals.iter_mut().zip(pool.pots) {
+                    *total = total.saturating_add(entitled(pot, *lovelace, stake));
+                }
+            }
+        }
+        Self::new(entries.into_iter().collect())
     }
 }
 
@@ -170,6 +206,15 @@ mod tests {
             let pools = vec![ListedStake { stake: a, multiplier_ppm: 1_000_000 }, ListedStake { stake: b, multiplier_ppm: 1_250_000 }];
             prop_assert!(split(pot, 500_000_000, &pools).iter().sum::<u64>() <= pot);
         }
+    }
+
+    #[test]
+    fn a_table_grows_by_each_pool_s_shares() {
+        let (a, b) = (AccountId([1; 28]), AccountId([2; 28]));
+        let first = PoolDelegations { pots: [100, 10, 0], delegations: vec![(a, 30), (b, 70)] };
+        let second = PoolDelegations { pots: [7, 0, 0], delegations: vec![(b, 1)] };
+        let table = Table::new(vec![(a, [5, 0, 1])]).accumulate(&[first, second]);
+        assert_eq!(table.entries(), [(a, [35, 3, 1]), (b, [77, 7, 0])]);
     }
 
     #[test]

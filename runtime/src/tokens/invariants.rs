@@ -4,6 +4,7 @@ use crate::invariants::Held;
 use crate::system;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
 use nupeer_primitives::state::{Bug, Key, Work};
 use nupeer_primitives::{AccountId, AssetId, PoolId};
 use nupeer_tokens::bank;
@@ -22,12 +23,15 @@ fn owner_of(key: &[u8]) -> Result<(AccountId, AssetId), Bug> {
     Ok((AccountId(both.0), AssetId(u16::from_be_bytes(both.1))))
 }
 
-fn positions(work: &Work<'_>) -> Result<alloc::vec::Vec<((AccountId, AssetId), Position)>, Bug> {
+/// Records with whose they are.
+type Rows<Owner, Record> = Vec<((Owner, AssetId), Record)>;
+
+fn positions(work: &Work<'_>) -> Result<Rows<AccountId, Position>, Bug> {
     let rows = work.scan::<Position>(&Key::new(0x09), &[], usize::MAX)?;
     rows.into_iter().map(|(key, position)| owner_of(&key).map(|owner| (owner, position))).collect()
 }
 
-fn pledges(work: &Work<'_>) -> Result<alloc::vec::Vec<((PoolId, AssetId), Pledge)>, Bug> {
+fn pledges(work: &Work<'_>) -> Result<Rows<PoolId, Pledge>, Bug> {
     let rows = work.scan::<Pledge>(&stake_key(kind::PLEDGE), &[], usize::MAX)?;
     rows.into_iter().map(|(key, pledge)| pool_and_token(&key).map(|at| (at, pledge))).collect()
 }

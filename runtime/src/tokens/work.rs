@@ -4,9 +4,10 @@ use super::rules;
 use crate::context::BlockContext;
 use crate::preset;
 use alloc::vec::Vec;
-use nupeer_primitives::AssetId;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Bug, Work};
+use nupeer_primitives::{Amount, AssetId, Epoch};
+use nupeer_tokens::credential::nft::{self, At, Role};
 use nupeer_tokens::stake::{epoch32, position};
 use nupeer_tokens::work_ledger::{self, FeeEarned};
 
@@ -44,7 +45,14 @@ fn quote_units(asset: AssetId, amount: u64) -> u64 {
     if asset == preset::USD { amount } else { 0 }
 }
 
-/// The provider's own active position in the token.
+/// The provider's own active position in the token; 0 without the NFT that the area asks for.
 fn bond(work: &Work<'_>, fee: &FeeEarned, now: u32) -> Result<u64, Bug> {
-    Ok(position::load(work, &fee.account, fee.token)?.bond.active_in(now))
+    let bond = position::load(work, &fee.account, fee.token)?.bond.active_in(now);
+    let at = At { epoch: Epoch(u64::from(now)), bond: Amount::new(bond) };
+    let wanted = |role: &Role| match role {
+        Role::Hardware { .. } => fee.token == AssetId::IAAS,
+        Role::Developer { .. } | Role::Organization { .. } => fee.token != AssetId::IAAS,
+        Role::Executive { .. } => false,
+    };
+    Ok(if nft::holds_valid(work, &fee.account, at, wanted)? { bond } else { 0 })
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::tokens::query;
+use nupeer_primitives::LeaseId;
 use nupeer_primitives::ids::SystemAccount;
+use nupeer_tokens::credential::nft::{self, Role};
 use nupeer_tokens::ispo::Table;
 use nupeer_tokens::ispo_ledger::{self, ListedPool};
 use nupeer_tokens::stake::{position, snapshot};
@@ -162,6 +164,35 @@ fn emission_follows_the_bonded_share_and_mints_only_what_was_earned() {
     assert_eq!(u128::from(after.ispo_budget.get()), limit * 3 / 10);
     x.run_to(2);
     assert!(query::supplies(&x.state).unwrap()[0].minted > limit / 5);
+}
+
+#[test]
+fn paid_work_earns_under_a_bond_and_with_the_area_s_nft() {
+    let mut x = Ledger::new();
+    x.act(3, bond(1_000));
+    x.act(4, bond(1_000));
+    x.run_to(2);
+    let mut work = x.work();
+    let host_key = cold(50);
+    let role = Role::Hardware { host_key, class: 1, challenged: Epoch(2) };
+    nft::mint(&mut work, &who(3), role).unwrap();
+    for n in [3, 4] {
+        let (lease, provider, asset) = (LeaseId([n; 32]), who(n), crate::preset::USD);
+        let (fee, treasury) = (units(100), units(50));
+        work.emit(Event::FeePaid { lease, class: 1, provider, publisher: None, fee, up_ppm: 900_000, asset, treasury });
+    }
+    crate::tokens::work::count(&mut work, &x.ctx).unwrap();
+    let diff = work.finish().0;
+    apply_diff(&mut x.state, &diff);
+    let counted = |n| query::positions(&x.state, &who(n)).unwrap().remove(0).work.unwrap();
+    assert_eq!((counted(3), counted(4)), ((45 * TOKEN, 45 * TOKEN), (45 * TOKEN, 0)));
+    x.run_to(3);
+    // Ten tokens per quote unit at most, whatever the pot.
+    assert_eq!(query::positions(&x.state, &who(3)).unwrap().remove(0).due_work, units(450));
+    let before = x.free(3, T);
+    x.act(3, CLAIM);
+    assert_eq!(x.free(3, T), before + 450 * TOKEN);
+    x.refuse(4, CLAIM, "tokens.NothingToClaim");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Any sequence of operations and epochs, against a naive reckoning of what members are due.
+#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::*;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -7,6 +8,7 @@ use nupeer_tokens::work_ledger::{self, FeeEarned};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
 enum Step {
     Act(u8, Action),
     Slash(u8, u64),
