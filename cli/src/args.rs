@@ -5,6 +5,10 @@ use clap_complete::Shell;
 use nupeer_primitives::market::Family;
 use std::path::PathBuf;
 
+mod lease;
+
+pub use lease::{DelegateScope, Lease, LeaseId};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 other failure   2 wrong input   3 not found   4 refused by the chain (the rule's name is shown)
@@ -427,107 +431,6 @@ pub struct Deploy {
     /// Leave after ordering; post the key later with `nupeer lease wrap`.
     #[arg(long)]
     pub detach: bool,
-}
-
-/// `nupeer lease`
-#[derive(Debug, Subcommand)]
-pub enum Lease {
-    /// Your leases.
-    #[command(after_help = "Examples:\n  nupeer lease list\n  nupeer lease list --all --json")]
-    List {
-        /// Closed ones too.
-        #[arg(long)]
-        all: bool,
-    },
-    /// Everything about a lease.
-    #[command(after_help = "Examples:\n  nupeer lease show 3f2a")]
-    Show(LeaseId),
-    /// What the workload prints.
-    #[command(after_help = "Examples:\n  nupeer lease logs 3f2a --follow")]
-    Logs {
-        /// Which lease.
-        #[command(flatten)]
-        lease: LeaseId,
-        /// Go on as lines come.
-        #[arg(long, short)]
-        follow: bool,
-        /// Only since this wall time, ms.
-        #[arg(long, default_value_t = 0)]
-        since_ms: u64,
-    },
-    /// What it has cost, and how long the money lasts.
-    #[command(after_help = "Examples:\n  nupeer lease bill 3f2a\n  nupeer lease bill 3f2a --json")]
-    Bill(LeaseId),
-    /// Add money; anyone may.
-    #[command(name = "topup", after_help = "Examples:\n  nupeer lease topup 3f2a 5")]
-    TopUp {
-        /// Which lease.
-        #[command(flatten)]
-        lease: LeaseId,
-        /// Decimal amount of the lease's asset.
-        amount: String,
-    },
-    /// Take unused money back.
-    #[command(after_help = "Examples:\n  nupeer lease withdraw 3f2a 1.5")]
-    Withdraw {
-        /// Which lease.
-        #[command(flatten)]
-        lease: LeaseId,
-        /// Decimal amount of the lease's asset.
-        amount: String,
-    },
-    /// End a lease and get the rest back.
-    #[command(after_help = "Examples:\n  nupeer lease close 3f2a --wait final")]
-    Close(LeaseId),
-    /// Who else may act for you; without --key all are shown, with --clear all end.
-    #[command(
-        after_help = "Examples:\n  nupeer lease delegates 3f2a\n  nupeer lease delegates 3f2a --key HEX --scopes sign,logs --hours 24"
-    )]
-    Delegates {
-        /// Which lease.
-        #[command(flatten)]
-        lease: LeaseId,
-        /// Delegate's key, hex; replaces a former setting of the same key.
-        #[arg(long)]
-        key: Option<String>,
-        /// What it may do.
-        #[arg(long, value_delimiter = ',', requires = "key")]
-        scopes: Vec<DelegateScope>,
-        /// Hours of market time until it ends.
-        #[arg(long, default_value_t = 24)]
-        hours: u64,
-        /// Most it may top up, decimal.
-        #[arg(long, default_value = "0")]
-        spend_cap: String,
-        /// End them all.
-        #[arg(long, conflicts_with = "key")]
-        clear: bool,
-    },
-    /// Seal the bundle key to the present host again.
-    #[command(after_help = "Examples:\n  nupeer lease wrap 3f2a")]
-    Wrap(LeaseId),
-}
-
-/// Which lease.
-#[derive(Debug, Args)]
-pub struct LeaseId {
-    /// Lease id, or the beginning of one of yours.
-    pub lease: String,
-}
-
-/// Scopes of a delegate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-#[allow(missing_docs)]
-pub enum DelegateScope {
-    Sign,
-    Topup,
-    Wrap,
-    Logs,
-    Exec,
-    Restart,
-    Update,
-    Snapshot,
-    Challenge,
 }
 
 /// `nupeer tx`

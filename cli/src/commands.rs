@@ -8,6 +8,7 @@ mod look;
 mod market;
 mod provider;
 mod tx;
+mod watch;
 
 use crate::args::{Cli, Command, Node};
 use crate::context::Context;

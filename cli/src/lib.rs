@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! [`args`] what can be typed · [`commands`] one file per command · [`context`] node, wallet, transactions ·
-//! [`manifest`] YAML · [`plan`] manifest to bids · [`deployment`] bundle keys that a tenant keeps · [`wallet`] keys.
+//! [`manifest`] YAML · [`plan`] manifest to bids · [`deployment`] bundle keys that a tenant keeps · [`witness`] whether a receipt is
+//! signed for the tenant · [`wallet`] keys.
 //!
 //! # Invariants
 //! - Secrets leave the process only sealed, or signed with.
@@ -10,7 +11,7 @@
 //! - Whatever the chain answers is shown with its name and what to do next; exit codes are part of the interface.
 //!
 //! # What it deliberately does not do
-//! It keeps no state but keystore, session keys and bundle keys, runs no node, and trusts no node with a key.
+//! It keeps no state but keystore, session keys, bundle keys and notes of signed receipts, runs no node, and trusts no node with a key.
 
 pub mod args;
 pub mod commands;
@@ -22,3 +23,4 @@ pub mod plan;
 #[macro_use]
 pub mod report;
 pub mod wallet;
+pub mod witness;

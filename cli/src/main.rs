@@ -31,7 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn print(report: &Report, json: bool) -> ExitCode {
-    let text = if json { format!("{:#}", report.json) } else { report.text.clone() };
+    // A command that printed as it went has nothing left to say.
+    let text = if json && !report.json.is_null() { format!("{:#}", report.json) } else { report.text.clone() };
     if text.is_empty() {
         return ExitCode::SUCCESS;
     }

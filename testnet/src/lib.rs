@@ -4,5 +4,6 @@
 //! No rule and no protocol: it starts the programs that users have, or drives the cores that nodes run.
 
 pub mod bench;
+pub mod kill;
 pub mod sim;
 pub mod up;

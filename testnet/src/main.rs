@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
-use nupeer_testnet::{bench, sim, up};
+use nupeer_testnet::{bench, kill, sim, up};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ Examples:
   nupeer-testnet up --once --fresh                   the whole life, then a JSON report
   nupeer-testnet sim --seed 7 --nodes 6 --slots 200  one simulated history
   nupeer-testnet sim --seeds 200 --json              many, one line each
+  nupeer-testnet kill --rounds 100 --seed 7          kill -9 of real processes while an app is used
   nupeer-testnet bench
 
 Exit codes: 0 good, 1 failed (the reason is on standard error), 2 wrong usage"
@@ -33,6 +34,8 @@ enum Command {
     Up(UpArguments),
     /// Simulate the engine under faults
     Sim(SimArguments),
+    /// Kill processes of a real network while its app is used, then compare everything
+    Kill(KillArguments),
     /// Measure speed beside the machine's own limit
     Bench(bench::Options),
 }
@@ -72,10 +75,27 @@ struct SimArguments {
     json: bool,
 }
 
+#[derive(Args)]
+struct KillArguments {
+    /// Chooses blows and moments
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many blows; seven kinds take turns, a blow takes about 8 s
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    rounds: u64,
+    /// Folder of the network, thrown away before and kept after [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Folder of the built demo apps
+    #[arg(long, value_name = "DIR")]
+    apps: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Up(arguments) => up(arguments),
         Command::Sim(arguments) => simulate(&arguments),
+        Command::Kill(arguments) => kill_processes(arguments),
         Command::Bench(options) => bench::run(&options),
     };
     match done {
@@ -99,6 +119,18 @@ fn up(arguments: UpArguments) -> Result<()> {
         once: arguments.once,
         apps: arguments.apps.unwrap_or_else(|| cache().join("apps")),
     })
+}
+
+fn kill_processes(arguments: KillArguments) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = kill::run(&kill::Options {
+        seed: arguments.seed,
+        rounds: arguments.rounds,
+        state: arguments.state.unwrap_or_else(|| folder.path().into()),
+        apps: arguments.apps.unwrap_or_else(|| cache().join("apps")),
+    })?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    if report.violations.is_empty() { Ok(()) } else { bail!("broken: {}", report.violations.join("; ")) }
 }
 
 fn simulate(arguments: &SimArguments) -> Result<()> {

@@ -4,21 +4,23 @@
 //! job is done with the programs a user has: `nupeer`, `nupeer-provider`, a browser's HTTP.
 //!
 //! # Invariants
-//! - Everything listens on loopback; every process started here ends with this one.
+//! - Everything listens on loopback; every process started here ends with this one, workloads too.
 //! - A second run finds the same chain; `--fresh` starts anew.
+//! - A process that ends by itself is started again, a bounded number of times, and a line says so.
 
 pub mod life;
 pub mod network;
 pub mod process;
 pub mod programs;
+pub mod room;
 
 use anyhow::{Context, Result, bail};
 use life::{Life, Narrator};
 use network::Network;
 use nupeer_primitives::AccountId;
-use process::Process;
+use process::{Process, Program};
 use programs::{Programs, Wallet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,24 +43,14 @@ const WALLETS: [&str; 4] = ["alice", "provider-1", "provider-2", "edge"];
 
 /// Starts everything, does the job, and stays until told to stop.
 pub fn run(options: &Options) -> Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            seen.store(true, Ordering::SeqCst);
-        }
-    });
-    let mut testnet = Testnet::prepare(options, stop)?;
+    let signals = Signals::listen()?;
+    let mut testnet = Testnet::prepare(options, &signals)?;
     let outcome = testnet.start_all().and_then(|()| testnet.main_job(options));
     let ended = testnet.end();
     match (outcome, ended) {
-        (Err(error), _) if testnet_interrupted(&error) => {
-            eprintln!("stopped");
+        // Whatever failed after Ctrl-C failed because of it.
+        (Err(_), _) if signals.told_to_stop() => {
+            eprintln!("stopped; the next run goes on with this chain");
             Ok(())
         }
         (Err(error), _) => Err(error),
@@ -66,14 +58,41 @@ pub fn run(options: &Options) -> Result<()> {
     }
 }
 
+/// SIGINT and SIGTERM, which end everything in order.
+#[derive(Debug)]
+pub struct Signals {
+    stop: Arc<AtomicBool>,
+    _listener: tokio::runtime::Runtime,
+}
+
+impl Signals {
+    /// From now on.
+    pub fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let listener = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let _inside = listener.enter();
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        listener.spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            seen.store(true, Ordering::SeqCst);
+        });
+        drop(_inside);
+        Ok(Self { stop, _listener: listener })
+    }
+
+    /// Whether one came.
+    #[must_use]
+    pub fn told_to_stop(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
 /// The user pressed Ctrl-C: not a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
-
-fn testnet_interrupted(error: &anyhow::Error) -> bool {
-    error.is::<Interrupted>()
-}
 
 /// A running network.
 pub struct Testnet {
@@ -86,16 +105,21 @@ pub struct Testnet {
     /// Keystores by name.
     pub wallets: Vec<Wallet>,
     processes: Vec<Process>,
+    /// Whether a process that ends by itself is started again; otherwise its end is the run's.
+    pub(crate) revives: bool,
     stop: Arc<AtomicBool>,
     _lock: std::fs::File,
     tell: Narrator,
 }
 
 impl Testnet {
-    fn prepare(options: &Options, stop: Arc<AtomicBool>) -> Result<Self> {
+    /// Makes or finds a network's files; nothing runs yet.
+    pub(crate) fn prepare(options: &Options, signals: &Signals) -> Result<Self> {
+        room::must_have_app(&options.apps, life::APP)?;
         let state = options.state.clone();
-        std::fs::create_dir_all(&state)?;
+        std::fs::create_dir_all(&state).with_context(|| format!("making the state folder {}", state.display()))?;
         let state = state.canonicalize()?;
+        room::must_suffice(&state)?;
         let lock = lock(&state)?;
         if options.fresh {
             empty(&state)?;
@@ -110,7 +134,8 @@ impl Testnet {
         }
         let accounts: Vec<AccountId> = wallets.iter().map(|wallet| wallet.account).collect();
         network::write_chain(&state, &accounts)?;
-        Ok(Self { state, network, programs, wallets, processes: Vec::new(), stop, _lock: lock, tell })
+        let stop = Arc::clone(&signals.stop);
+        Ok(Self { state, network, programs, wallets, processes: Vec::new(), revives: true, stop, _lock: lock, tell })
     }
 
     /// A wallet by name.
@@ -118,17 +143,27 @@ impl Testnet {
         self.wallets.iter().find(|wallet| wallet.name == name).with_context(|| format!("no wallet {name}"))
     }
 
-    fn start(&mut self, name: &str, program: PathBuf, arguments: Vec<String>) -> Result<()> {
+    /// A child by name.
+    pub(crate) fn process(&mut self, name: &str) -> Result<&mut Process> {
+        let found = self.processes.iter_mut().find(|process| process.program.name == name);
+        found.with_context(|| format!("no process {name}"))
+    }
+
+    fn start(&mut self, name: &str, path: PathBuf, config: &Path, ports: &[u16]) -> Result<()> {
+        room::must_be_free(name, ports)?;
+        let arguments = vec!["run".into(), "--config".into(), config.display().to_string()];
         let log = self.state.join(format!("{name}.log"));
-        self.processes.push(Process::start(name, &program, &arguments, &log)?);
+        self.processes.push(Process::start(Program { name: name.into(), path, arguments, log })?);
         Ok(())
     }
 
-    fn start_all(&mut self) -> Result<()> {
-        for index in 0..self.network.p2p_ports.len() {
+    /// Starts nodes, gateway and providers, and waits until lots are offered.
+    pub(crate) fn start_all(&mut self) -> Result<()> {
+        let ports = self.network.p2p_ports.iter().zip(&self.network.api_ports).map(|(p2p, api)| [*p2p, *api]);
+        for (index, ports) in ports.collect::<Vec<_>>().into_iter().enumerate() {
             let config = network::write_node_config(&self.state, &self.network, index)?;
-            let arguments = vec!["run".into(), "--config".into(), config.display().to_string()];
-            self.start(&format!("node-{}", index.saturating_add(1)), self.programs.node.clone(), arguments)?;
+            let name = format!("node-{}", index.saturating_add(1));
+            self.start(&name, self.programs.node.clone(), &config, &ports)?;
         }
         self.tell.step("nodes", "3 pools and a relay started; waiting for the first blocks");
         self.wait_for("blocks", Duration::from_secs(90), |net| {
@@ -163,11 +198,9 @@ impl Testnet {
         let path = dir.join("edge.toml");
         std::fs::write(&path, config)?;
         std::fs::write(dir.join("key"), &key)?;
-        self.start(
-            "gateway",
-            self.programs.provider.clone(),
-            vec!["run".into(), "--config".into(), path.display().to_string()],
-        )
+        let metrics = self.network.metrics_ports.last().copied().unwrap_or_default();
+        let ports = [self.network.gateway_port, self.network.tunnel_port, metrics];
+        self.start("gateway", self.programs.provider.clone(), &path, &ports)
     }
 
     fn start_provider(&mut self, index: usize) -> Result<()> {
@@ -202,11 +235,8 @@ impl Testnet {
             network::provider_config(&self.network, &self.programs, &dir, index, &account, site, edge_key.trim());
         let path = dir.join("provider.toml");
         std::fs::write(&path, text)?;
-        self.start(
-            &name,
-            self.programs.provider.clone(),
-            vec!["run".into(), "--config".into(), path.display().to_string()],
-        )
+        let metrics = self.network.metrics_ports.get(index.saturating_sub(1)).copied().unwrap_or_default();
+        self.start(&name, self.programs.provider.clone(), &path, &[metrics])
     }
 
     /// Polls until `done` gives something; every process must live meanwhile.
@@ -233,11 +263,20 @@ impl Testnet {
         }
     }
 
-    fn must_live(&mut self) -> Result<()> {
+    /// Fails after Ctrl-C; what ended by itself is started again, or is a failure.
+    pub(crate) fn must_live(&mut self) -> Result<()> {
         if self.stop.load(Ordering::SeqCst) {
             return Err(Interrupted.into());
         }
-        self.processes.iter_mut().try_for_each(Process::must_live)
+        if !self.revives {
+            return self.processes.iter_mut().try_for_each(Process::must_live);
+        }
+        for process in &mut self.processes {
+            if let Some(line) = process.keep()? {
+                self.tell.step("restart", &line);
+            }
+        }
+        Ok(())
     }
 
     fn main_job(&mut self, options: &Options) -> Result<()> {
@@ -282,15 +321,14 @@ impl Testnet {
     }
 
     /// Ends everything, last started first; workloads too, since their holders would outlive the daemons.
-    fn end(&mut self) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
         for process in &self.processes {
             process.ask_to_end();
         }
         let mut forced = Vec::new();
-        while let Some(process) = self.processes.pop() {
-            let name = process.name.clone();
+        while let Some(mut process) = self.processes.pop() {
             if !process.end()? {
-                forced.push(name);
+                forced.push(process.program.name.clone());
             }
         }
         programs::end_holders(&self.state)?;
@@ -298,14 +336,22 @@ impl Testnet {
     }
 }
 
-fn lock(state: &std::path::Path) -> Result<std::fs::File> {
+impl Drop for Testnet {
+    fn drop(&mut self) {
+        // After a failure on the way: children end with their handles, holders have to be found.
+        self.processes.clear();
+        let _ = programs::end_holders(&self.state);
+    }
+}
+
+fn lock(state: &Path) -> Result<std::fs::File> {
     let file = std::fs::File::options().create(true).truncate(false).write(true).open(state.join("lock"))?;
     file.try_lock().with_context(|| format!("another testnet runs in {}; stop it or use --state", state.display()))?;
     Ok(file)
 }
 
 /// Removes an old network, keeping the lock that we hold.
-fn empty(state: &std::path::Path) -> Result<()> {
+fn empty(state: &Path) -> Result<()> {
     programs::end_holders(state)?;
     for entry in std::fs::read_dir(state)? {
         let path = entry?.path();

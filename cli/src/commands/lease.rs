@@ -1,6 +1,6 @@
 //! `nupeer lease`: what a tenant sees and does while an app runs.
 
-use super::{deploy, tx};
+use super::{deploy, tx, watch};
 use crate::args::{DelegateScope, Lease};
 use crate::context::{Context, parse_amount};
 use crate::deployment::Deployment;
@@ -21,6 +21,9 @@ pub(super) async fn run(context: &Context, command: Lease) -> Result<Report, Fai
         Lease::Show(id) => show(context, &find(context, &id.lease).await?).await,
         Lease::Logs { lease, follow, since_ms } => {
             logs(context, &find(context, &lease.lease).await?, follow, since_ms).await
+        }
+        Lease::Watch { lease, once, limit } => {
+            watch::run(context, &find(context, &lease.lease).await?, watch::Wish { once, limit }).await
         }
         Lease::Bill(id) => bill(context, &find(context, &id.lease).await?).await,
         Lease::TopUp { lease, amount } => {
@@ -51,7 +54,7 @@ pub(super) async fn run(context: &Context, command: Lease) -> Result<Report, Fai
     }
 }
 
-fn id_of(lease: &LeaseInfo) -> Result<LeaseId, Failure> {
+pub(super) fn id_of(lease: &LeaseInfo) -> Result<LeaseId, Failure> {
     LeaseId::from_hex(&lease.id)
         .ok_or_else(|| Failure::new(Exit::Other, "cli.Garbled", format!("lease id `{}`", lease.id)))
 }
@@ -276,14 +279,15 @@ async fn logs(context: &Context, lease: &LeaseInfo, follow: bool, since_ms: u64)
         context.globals.gateway.trim_end_matches('/'),
         lease.id
     );
-    let unreachable = |e: reqwest::Error| Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway: {e}"));
-    let http =
-        reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).no_proxy().build().map_err(unreachable)?;
+    let http = gateway_client(None)?;
     let request = http.get(url).header(HEADER_CAPABILITY, capability.to_header());
     let mut response = request.send().await.map_err(unreachable)?;
     match response.status().as_u16() {
         200 => {}
-        404 => return Err(Failure::new(Exit::NotFound, "cli.NotFound", "the gateway knows no host of this lease")),
+        404 => {
+            let missing = Failure::new(Exit::NotFound, "cli.NotFound", "the gateway knows no host of this lease");
+            return Err(missing.next("logs are kept while a host has the lease: see `nupeer lease show`"));
+        }
         status => {
             let detail: String = response.text().await.unwrap_or_default().chars().take(300).collect();
             return Err(Failure::new(
@@ -293,11 +297,40 @@ async fn logs(context: &Context, lease: &LeaseInfo, follow: bool, since_ms: u64)
             ));
         }
     }
-    let mut out = std::io::stdout();
+    print_logs(context, &mut response, follow).await
+}
+
+/// Bytes as they come; with `--json` one string a chunk while following, else one value at the end.
+async fn print_logs(context: &Context, response: &mut reqwest::Response, follow: bool) -> Result<Report, Failure> {
+    let (mut out, mut all) = (std::io::stdout(), String::new());
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if out.write_all(&chunk).and_then(|()| out.flush()).is_err() {
+        let printed = match (context.globals.json, follow) {
+            (false, _) => out.write_all(&chunk).and_then(|()| out.flush()),
+            (true, true) => writeln!(out, "{}", serde_json::json!(String::from_utf8_lossy(&chunk))),
+            (true, false) => {
+                all.push_str(&String::from_utf8_lossy(&chunk));
+                Ok(())
+            }
+        };
+        if printed.is_err() {
             break;
         }
     }
-    Ok(Report::default())
+    let collected = context.globals.json && !follow;
+    Ok(if collected { Report::new(serde_json::json!({ "logs": all }), "") } else { Report::default() })
+}
+
+pub(super) fn unreachable(error: reqwest::Error) -> Failure {
+    let advice = "is the gateway right? --gateway or NUPEER_GATEWAY name it";
+    Failure::new(Exit::Unreachable, "cli.Unreachable", format!("gateway: {error}")).next(advice)
+}
+
+/// Speaks to the gateway; without a limit for streams that last.
+pub(super) fn gateway_client(timeout: Option<Duration>) -> Result<reqwest::Client, Failure> {
+    let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).no_proxy();
+    let builder = match timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder,
+    };
+    builder.build().map_err(unreachable)
 }

@@ -24,6 +24,7 @@ use crate::journal::Journal;
 use crate::journal::book::Book;
 use crate::journal::record::{Body, HandleRecord};
 use crate::keys::{self, SessionKey};
+use crate::lifeline;
 use crate::meter::Source;
 use crate::metrics::{self, Metrics};
 use crate::node_chain::{Network, NodeChain};
@@ -47,7 +48,7 @@ const CHAIN_RETRY: Duration = Duration::from_secs(2);
 /// Until a full journal is tried again.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM, SIGINT or the end of a lifeline.
 pub async fn run(config_path: PathBuf, set_log: impl Fn(&str)) -> Result<()> {
     let config = Config::read(&config_path)?;
     std::fs::create_dir_all(&config.state_dir).with_context(|| format!("state_dir {}", config.state_dir.display()))?;
@@ -61,6 +62,7 @@ pub async fn run(config_path: PathBuf, set_log: impl Fn(&str)) -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
+            () = lifeline::cut() => {}
         }
     };
     tokio::pin!(stop);

@@ -22,6 +22,7 @@ pub mod desk;
 pub mod edge;
 pub mod journal;
 pub mod keys;
+pub mod lifeline;
 pub mod meter;
 pub mod metrics;
 pub mod node_chain;

@@ -1,5 +1,6 @@
 //! `nupeer-provider`: the command line of the provider daemon.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,7 +97,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             if log_json {
                 registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();
             } else {
-                registry.with(fmt::layer().with_writer(std::io::stderr)).init();
+                // Colours are for people, not for files.
+                let colours = std::io::stderr().is_terminal();
+                registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).init();
             }
             let set_log = move |log: &str| match EnvFilter::try_new(log) {
                 Ok(filter) => drop(handle.reload(filter)),

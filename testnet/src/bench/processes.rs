@@ -3,7 +3,7 @@
 use super::Limit;
 use super::report::{Goal, Row};
 use crate::up::network::{Network, write_chain, write_node_config};
-use crate::up::process::Process;
+use crate::up::process::{Process, Program};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,8 +28,9 @@ pub fn measure(_: &Limit) -> Result<Vec<Row>> {
     let config = write_node_config(folder.path(), &network, relay)?;
     let port = network.api_ports.last().copied().context("a network without ports")?;
     let started = Instant::now();
-    let arguments = ["--config".to_string(), config.display().to_string()];
-    let mut node = Process::start("node", &program, &arguments, &folder.path().join("node.log"))?;
+    let arguments = vec!["run".into(), "--config".into(), config.display().to_string()];
+    let log = folder.path().join("node.log");
+    let mut node = Process::start(Program { name: "node".into(), path: program, arguments, log })?;
     let measured = watch(&mut node, port, started);
     node.end()?;
     measured

@@ -8,7 +8,9 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Name under which the demo app is reached.
+/// The demo app, as `testnet/apps/build` names it.
+pub const APP: &str = "guestbook";
+/// Name under which it is reached.
 pub const APP_HOST: &str = "guestbook.demo.nup";
 
 /// Writes what happens, with the time since the start.
@@ -48,7 +50,7 @@ impl Life {
     /// A life that has not begun.
     #[must_use]
     pub fn new(apps: &Path) -> Self {
-        Self { manifest: apps.join("guestbook.yaml"), lease: String::new(), seen: Vec::new() }
+        Self { manifest: apps.join(format!("{APP}.yaml")), lease: String::new(), seen: Vec::new() }
     }
 
     /// The lease's id.
@@ -231,10 +233,21 @@ fn short(text: &str) -> String {
     text.chars().take(24).collect()
 }
 
-/// A plain HTTP/1.1 exchange with the gateway, as any client would make it.
 fn http(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    http_within(Duration::from_secs(20), port, method, path, body)
+}
+
+/// A plain HTTP/1.1 exchange with the gateway, as any client would make it.
+pub(crate) fn http_within(
+    patience: Duration,
+    port: u16,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let length = body.len();
     write!(
         stream,

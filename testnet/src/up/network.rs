@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Whole tokens that the three pools stake, of each token; half of it is pledged.
 const POOL_STAKE: [u64; 3] = [5_000_000, 3_000_000, 2_000_000];
 /// Whole units of ada and stablecoin that each demo account starts with.
-const DEMO_FUNDS: u64 = 10_000;
+pub(crate) const DEMO_FUNDS: u64 = 10_000;
 
 /// A network's layout on disk and its ports, kept in `network.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use super::network::Network;
 use anyhow::{Context, Result, bail};
 use nupeer_primitives::AccountId;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,7 +29,11 @@ pub struct Programs {
 impl Programs {
     /// The binaries in our own folder.
     pub fn beside_us() -> Result<Self> {
-        let folder = std::env::current_exe()?.parent().context("program without folder")?.to_path_buf();
+        let mut folder = std::env::current_exe()?.parent().context("program without folder")?.to_path_buf();
+        // Cargo puts tests one folder below the programs.
+        if folder.ends_with("deps") {
+            folder.pop();
+        }
         let find = |name: &str| {
             let path = folder.join(name);
             if path.exists() { Ok(path) } else { bail!("{} is missing: run `cargo build --workspace`", path.display()) }
@@ -110,22 +115,40 @@ impl Wallet {
     }
 }
 
+/// Holders of workloads below a folder, by process id: each is its plugin run again as `hold --state-dir D`.
+pub fn holders(state: &Path) -> Result<BTreeSet<i32>> {
+    let below = state.display().to_string();
+    let is_holder = |line: &str| line.contains("hold\0--state-dir\0") && line.contains(&below);
+    Ok(processes()?.filter(|id| is_holder(&command_line(*id))).collect())
+}
+
+/// Plugins that a daemon keeps, by process id.
+pub fn plugins(daemon: u32) -> Result<BTreeSet<i32>> {
+    let is_child = |id: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|parent| parent.trim() == daemon.to_string()))
+    };
+    Ok(processes()?.filter(is_child).filter(|id| command_line(*id).contains("\0serve")).collect())
+}
+
+fn processes() -> Result<impl Iterator<Item = i32>> {
+    Ok(std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// Empty for a process that ended while we look.
+fn command_line(id: i32) -> String {
+    let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+/// Ends a process of ours at once; one that is gone needs no end.
+pub fn crash(id: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+}
+
 /// Ends the holders of workloads below a folder. They are in sessions of their own, so that a daemon's end leaves them
 /// running; a test network's end must not.
 pub fn end_holders(state: &Path) -> Result<()> {
-    let below = state.display().to_string();
-    for entry in std::fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let Some(id) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        // A process may end while we look; then there is nothing to do.
-        let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
-        let line = String::from_utf8_lossy(&line);
-        // A holder is its plugin run again as `hold --state-dir D`.
-        if line.contains("hold\0--state-dir\0") && line.contains(&below) {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
-        }
-    }
+    holders(state)?.into_iter().for_each(crash);
     Ok(())
 }

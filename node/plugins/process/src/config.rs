@@ -1,6 +1,7 @@
 //! `[[plugin]] config` of the process plugin. Unknown keys are errors.
 
-use nupeer_plugin_protocol::{Reason, Refusal};
+use nupeer_plugin_protocol::Refusal;
+use nupeer_plugin_protocol::plugin::config::{entries, invalid, unknown};
 use serde_json::{Value, json};
 
 /// First host user id given to workloads, above what distributions assign to people and containers.
@@ -34,36 +35,27 @@ impl Config {
     /// # Errors
     /// `SpecInvalid` naming the key.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let invalid = |text: String| Refusal::new(Reason::SpecInvalid, text);
         let mut config = Self::default();
-        if text.trim().is_empty() {
-            return Ok(config);
-        }
-        let value: Value = serde_json::from_str(text).map_err(|e| invalid(format!("config is not json: {e}")))?;
-        let Value::Object(entries) = value else {
-            return Err(invalid("config is not an object".to_owned()));
-        };
-        for (key, value) in entries {
+        for (key, value) in entries(text)? {
             match key.as_str() {
                 "system_dirs" => {
                     config.system_dirs = value
                         .as_array()
                         .and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect())
                         .filter(|dirs: &Vec<String>| dirs.iter().all(|dir| dir.starts_with('/') && dir.len() > 1))
-                        .ok_or_else(|| invalid("config system_dirs is not a list of absolute paths".to_owned()))?;
+                        .ok_or_else(|| invalid("system_dirs is not a list of absolute paths"))?;
                 }
                 "uid_base" => {
                     config.uid_base = value
                         .as_u64()
                         .and_then(|uid| u32::try_from(uid).ok())
                         .filter(|uid| *uid >= UID_BASE_MIN && uid.checked_add(UID_SPAN).is_some())
-                        .ok_or_else(|| invalid(format!("config uid_base is not a number from {UID_BASE_MIN}")))?;
+                        .ok_or_else(|| invalid(format!("uid_base is not a number from {UID_BASE_MIN}")))?;
                 }
                 "allow_no_cgroup" => {
-                    config.allow_no_cgroup =
-                        value.as_bool().ok_or_else(|| invalid("config allow_no_cgroup is not a bool".to_owned()))?;
+                    config.allow_no_cgroup = value.as_bool().ok_or_else(|| invalid("allow_no_cgroup is not a bool"))?;
                 }
-                _ => return Err(invalid(format!("config has an unknown key {key:?}"))),
+                _ => return Err(unknown(&key)),
             }
         }
         Ok(config)
@@ -87,6 +79,7 @@ impl Config {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use nupeer_plugin_protocol::Reason;
 
     #[test]
     fn known_keys_are_taken_and_others_refused() {

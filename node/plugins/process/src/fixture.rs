@@ -10,6 +10,7 @@
 //! | `/fill?path=P&mib=N` | writes N MiB and answers how many it could |
 //! | `/connect?to=ADDRESS` | dials an address and answers `connected` or the error |
 //! | `/write?path=P&text=T`, `/read?path=P` | a file, or the error |
+//! | `/print?mib=N`, `/print?text=T` | prints N MiB of lines, or one line |
 //! | `/exit?code=N` | ends |
 
 use std::fmt::Write as _;
@@ -71,9 +72,23 @@ fn act(target: &str) -> String {
             Err(error) => format!("error: {error}\n"),
         },
         "/read" => std::fs::read_to_string(value("path")).unwrap_or_else(|error| format!("error: {error}\n")),
+        "/print" => print(number("mib"), &value("text")),
         "/exit" => std::process::exit(i32::try_from(number("code")).unwrap_or(1)),
         _ => "unknown\n".to_owned(),
     }
+}
+
+fn print(mib: usize, text: &str) -> String {
+    let mut out = std::io::stdout().lock();
+    let mut line = vec![b'x'; 1_023];
+    line.push(b'\n');
+    if (0..mib.saturating_mul(1_024)).any(|_| out.write_all(&line).is_err()) {
+        return "error: output is closed\n".to_owned();
+    }
+    if !text.is_empty() && writeln!(out, "{text}").is_err() {
+        return "error: output is closed\n".to_owned();
+    }
+    "printed\n".to_owned()
 }
 
 fn burn(time: Duration) -> String {

@@ -12,11 +12,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Gid, Pid, Uid, chown, getegid, geteuid};
-use nupeer_plugin_protocol::cgroup::Layout;
 use nupeer_plugin_protocol::limits::RPP_VERSION;
-use nupeer_plugin_protocol::plugin::Runtime;
 use nupeer_plugin_protocol::plugin::hold::{Ending, Held, StopOrder};
 use nupeer_plugin_protocol::plugin::workload::WorkloadDir;
+use nupeer_plugin_protocol::plugin::{Runtime, cgroups_probe, unsupported};
 use nupeer_plugin_protocol::proto::hold::v1::Settings;
 use nupeer_plugin_protocol::uds::ShortPath;
 use nupeer_plugin_protocol::v1::{ArtifactKind, Egress, LogStream, Spec};
@@ -68,11 +67,8 @@ impl Runtime for ProcessRuntime {
 
     fn check(&self, spec: &Spec, settings: &Settings) -> Result<(), Vec<Refusal>> {
         let config = Config::parse(&settings.config_json).map_err(|fault| vec![fault])?;
-        let mut faults = Vec::new();
+        let mut faults = unsupported(spec, ArtifactKind::Exec, "exec");
         let mut fault = |reason: Reason, text: String| faults.push(Refusal::new(reason, text));
-        if spec.artifact.as_ref().map(|artifact| artifact.kind) != Some(ArtifactKind::Exec.into()) {
-            fault(Reason::Unsupported, "this plugin runs artifacts of kind exec".to_owned());
-        }
         if Egress::try_from(spec.egress) != Ok(Egress::None) {
             fault(Reason::Unsupported, "this plugin gives no egress".to_owned());
         }
@@ -83,12 +79,6 @@ impl Runtime for ProcessRuntime {
         }
         for volume in spec.mounts.iter().filter(|volume| !root::is_mountable(&volume.path, &config)) {
             fault(Reason::SpecInvalid, format!("a volume cannot be mounted at {:?}", volume.path));
-        }
-        if spec.job.is_some() {
-            fault(Reason::Unsupported, "jobs are not run by this plugin".to_owned());
-        }
-        if !spec.devices.is_empty() || !spec.secret_files.is_empty() {
-            fault(Reason::Unsupported, "devices and secret files are not given to processes".to_owned());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -127,14 +117,8 @@ impl Runtime for ProcessRuntime {
         let absent: Vec<&str> =
             namespaces.into_iter().filter(|name| !Path::new("/proc/self/ns").join(name).exists()).collect();
         let others = if absent.is_empty() { Ok(namespaces.join(", ")) } else { Err(absent.join(", ")) };
-        let cgroups = Layout::detect().map(|layout| layout.describe()).map_err(|e| e.to_string());
         let who = if geteuid().is_root() { "root: workloads get ids of their own" } else { "rootless: own id" };
-        vec![
-            ("user namespaces", users),
-            ("other namespaces", others),
-            ("cgroups", cgroups),
-            ("users", Ok(who.to_owned())),
-        ]
+        vec![("user namespaces", users), ("other namespaces", others), cgroups_probe(), ("users", Ok(who.to_owned()))]
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use nupeer_plugin_protocol::Refusal;
+use nupeer_plugin_protocol::plugin::config::{entries, invalid, unknown};
 use nupeer_plugin_protocol::v1::Spec;
-use nupeer_plugin_protocol::{Reason, Refusal};
 use serde_json::{Value, json};
 
 /// The plugin's configuration.
@@ -29,18 +30,10 @@ impl Config {
     /// # Errors
     /// `SpecInvalid` naming the key.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let invalid = |text: String| Refusal::new(Reason::SpecInvalid, text);
         let mut config = Self::default();
-        if text.trim().is_empty() {
-            return Ok(config);
-        }
-        let value: Value = serde_json::from_str(text).map_err(|e| invalid(format!("config is not json: {e}")))?;
-        let Value::Object(entries) = value else {
-            return Err(invalid("config is not an object".to_owned()));
-        };
-        for (key, value) in entries {
+        for (key, value) in entries(text)? {
             let number = value.as_u64().filter(|n| *n > 0);
-            let number = number.ok_or_else(|| invalid(format!("config {key} is not a positive number")))?;
+            let number = number.ok_or_else(|| invalid(format!("{key} is not a positive number")))?;
             match key.as_str() {
                 "fuel_per_request_max" => config.fuel_per_request_max = number,
                 "request_ms_max" if number <= 3_600_000 => config.request_within = Duration::from_millis(number),
@@ -48,9 +41,9 @@ impl Config {
                     config.requests_at_once = usize::try_from(number).unwrap_or(1_024);
                 }
                 "request_ms_max" | "requests_at_once" => {
-                    return Err(invalid(format!("config {key} = {number} is too large")));
+                    return Err(invalid(format!("{key} = {number} is too large")));
                 }
-                _ => return Err(invalid(format!("config has an unknown key {key:?}"))),
+                _ => return Err(unknown(&key)),
             }
         }
         Ok(config)
@@ -81,6 +74,7 @@ impl Config {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use nupeer_plugin_protocol::Reason;
 
     #[test]
     fn known_keys_are_taken_and_others_refused() {

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use nupeer_plugin_protocol::cgroup::Layout;
 use nupeer_plugin_protocol::limits::{RPP_VERSION, WASM_COMPONENT_BYTES_MAX};
-use nupeer_plugin_protocol::plugin::Runtime;
 use nupeer_plugin_protocol::plugin::hold::{Ending, Held};
 use nupeer_plugin_protocol::plugin::workload::WorkloadDir;
+use nupeer_plugin_protocol::plugin::{Runtime, cgroups_probe, unsupported};
 use nupeer_plugin_protocol::proto::hold::v1::Settings;
 use nupeer_plugin_protocol::v1::{ArtifactKind, Spec};
 use nupeer_plugin_protocol::{Descriptor, Reason, Refusal};
@@ -49,11 +48,8 @@ impl Runtime for WasmRuntime {
 
     fn check(&self, spec: &Spec, settings: &Settings) -> Result<(), Vec<Refusal>> {
         let config = Config::parse(&settings.config_json).map_err(|fault| vec![fault])?;
-        let mut faults = Vec::new();
+        let mut faults = unsupported(spec, ArtifactKind::Wasm, "wasm");
         let mut fault = |reason: Reason, text: String| faults.push(Refusal::new(reason, text));
-        if spec.artifact.as_ref().map(|artifact| artifact.kind) != Some(ArtifactKind::Wasm.into()) {
-            fault(Reason::Unsupported, "this plugin runs artifacts of kind wasm".to_owned());
-        }
         match &spec.port {
             None => fault(Reason::SpecInvalid, "a component needs a port to answer on".to_owned()),
             Some(port) if !matches!(port.protocol.as_str(), "" | "http") => {
@@ -64,12 +60,6 @@ impl Runtime for WasmRuntime {
         let most = config.fuel_per_request_max;
         if spec.fuel_per_request > most {
             fault(Reason::SpecInvalid, format!("fuel_per_request {} is above {most}", spec.fuel_per_request));
-        }
-        if spec.job.is_some() {
-            fault(Reason::Unsupported, "jobs are not run by this plugin".to_owned());
-        }
-        if !spec.devices.is_empty() || !spec.secret_files.is_empty() {
-            fault(Reason::Unsupported, "devices and secret files are not given to components".to_owned());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -99,8 +89,7 @@ impl Runtime for WasmRuntime {
         let scratch = std::env::temp_dir().join(format!("nupeer-selftest-{}", std::process::id()));
         let engine = engine::engine(&scratch).map(|_| "compiles for this machine".to_owned());
         let _ = std::fs::remove_dir_all(&scratch);
-        let cgroups = Layout::detect().map(|layout| layout.describe()).map_err(|e| e.to_string());
-        vec![("wasmtime", engine.map_err(|e| format!("{e:#}"))), ("cgroups", cgroups)]
+        vec![("wasmtime", engine.map_err(|e| format!("{e:#}"))), cgroups_probe()]
     }
 }
 

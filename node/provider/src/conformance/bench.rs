@@ -50,6 +50,7 @@ pub struct Bench {
     /// What the plugin runs.
     pub subject: Subject,
     up: Option<(Plugin, Leash)>,
+    small_disk: bool,
 }
 
 impl Bench {
@@ -58,10 +59,23 @@ impl Bench {
     /// # Errors
     /// When it does not start or there is no subject for it.
     pub async fn new(kit: &Kit) -> anyhow::Result<Self> {
+        Self::start_on(kit, None).await
+    }
+
+    /// The same with state on a filesystem of `mib` MiB, where this user may mount one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn on_small_disk(kit: &Kit, mib: u64) -> anyhow::Result<Self> {
+        Self::start_on(kit, Some(mib)).await
+    }
+
+    async fn start_on(kit: &Kit, disk_mib: Option<u64>) -> anyhow::Result<Self> {
         let number = BENCHES.fetch_add(1, Ordering::Relaxed);
         let name = format!("nupeer-conformance-{}-{number}", std::process::id());
         let root = std::env::temp_dir().join(name);
-        fs::create_dir_all(&root).context("making a place for the case")?;
+        fs::create_dir_all(root.join("state")).context("making a place for the case")?;
+        let small_disk = disk_mib.is_some_and(|mib| mount_tmpfs(&root.join("state"), mib));
         let place = PluginPlace {
             program: std::path::absolute(&kit.plugin)?,
             config_json: kit.config_json.clone(),
@@ -81,7 +95,13 @@ impl Bench {
         };
         let artifact = std::path::absolute(artifact)?;
         let bytes = fs::read(&artifact).with_context(|| format!("reading {}", artifact.display()))?;
-        Ok(Self { place, root, artifact, digest: hash(&bytes).to_vec(), subject, up: Some(up) })
+        Ok(Self { place, root, artifact, digest: hash(&bytes).to_vec(), subject, up: Some(up), small_disk })
+    }
+
+    /// Whether the state lies on a filesystem of its own.
+    #[must_use]
+    pub const fn has_small_disk(&self) -> bool {
+        self.small_disk
     }
 
     /// Where the plugin keeps its state.
@@ -264,8 +284,16 @@ impl Bench {
             }
             leash.retire(&plugin).await;
         }
+        if std::mem::take(&mut self.small_disk) {
+            let _ = nix::mount::umount2(&self.place.state_dir, nix::mount::MntFlags::MNT_DETACH);
+        }
         let _ = fs::remove_dir_all(&self.root);
     }
+}
+
+fn mount_tmpfs(at: &Path, mib: u64) -> bool {
+    let options = format!("size={mib}m,mode=0700");
+    nix::mount::mount(Some("tmpfs"), at, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str())).is_ok()
 }
 
 /// Joins the chunks of a chunked body.

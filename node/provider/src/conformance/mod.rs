@@ -1,20 +1,23 @@
 //! The conformance kit (spec/provider.md section 1): what every plugin has to stand before it is listed.
 //!
 //! Each case starts plugins of its own on state of its own and says what it saw. Run it as
-//! `nupeer-provider conformance <plugin>`. Cases C5, C7 and C11 are not here yet.
+//! `nupeer-provider conformance <plugin>`. Not here: the slow disk of C5.
 //!
 //! The subject is a workload that tries, on request, what limits and isolation are there to stop. For binaries it is
 //! the process plugin's own `fixture`; for components `node/plugins/wasm/fixture`, given as the artifact.
 
 mod bench;
+mod disk;
 mod epochs;
 mod handshake;
 mod kills;
 mod limits;
 mod meters;
+mod pressure;
 mod reach;
 mod repeats;
 mod traces;
+mod wiping;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,22 +36,40 @@ pub enum Case {
     C3,
     /// Counter reset, clock jumps, generations.
     C4,
+    /// Full disk.
+    C5,
     /// Idempotence of every call.
     C6,
+    /// A wipe leaves nothing.
+    C7,
     /// Limits enforced.
     C8,
     /// Reach.
     C9,
     /// Start–stop cycles leave nothing.
     C10,
+    /// Readers that stand still.
+    C11,
     /// A stale epoch is refused.
     C12,
 }
 
 impl Case {
     /// All that exist.
-    pub const ALL: [Self; 9] =
-        [Self::C1, Self::C2, Self::C3, Self::C4, Self::C6, Self::C8, Self::C9, Self::C10, Self::C12];
+    pub const ALL: [Self; 12] = [
+        Self::C1,
+        Self::C2,
+        Self::C3,
+        Self::C4,
+        Self::C5,
+        Self::C6,
+        Self::C7,
+        Self::C8,
+        Self::C9,
+        Self::C10,
+        Self::C11,
+        Self::C12,
+    ];
 
     /// Reads `C1` or `c1`.
     #[must_use]
@@ -64,10 +85,13 @@ impl Case {
             Self::C2 => "kill -9 of daemon and plugin at every step, workload unharmed",
             Self::C3 => "recover after reboot",
             Self::C4 => "counter reset, clock jumps, generation fold",
+            Self::C5 => "a full disk stops nothing that runs",
             Self::C6 => "idempotence of every call",
+            Self::C7 => "a wipe leaves no plaintext of a planted marker",
             Self::C8 => "limits enforced",
             Self::C9 => "nothing out of reach is reached",
             Self::C10 => "start-stop cycles leave nothing",
+            Self::C11 => "log and exec back-pressure",
             Self::C12 => "stale epoch refused",
         }
     }
@@ -154,16 +178,23 @@ impl Kit {
     }
 
     async fn case(&self, case: Case, steps: &mut Steps) -> anyhow::Result<()> {
-        let mut bench = Bench::new(self).await?;
+        let mut bench = match case {
+            Case::C5 => Bench::on_small_disk(self, disk::DISK_MIB).await?,
+            Case::C1 | Case::C2 | Case::C3 | Case::C4 | Case::C6 | Case::C7 | Case::C8 => Bench::new(self).await?,
+            Case::C9 | Case::C10 | Case::C11 | Case::C12 => Bench::new(self).await?,
+        };
         let result = match case {
             Case::C1 => handshake::run(&mut bench, steps).await,
             Case::C2 => kills::run(&mut bench, steps).await,
             Case::C3 => meters::reboot(&mut bench, steps).await,
             Case::C4 => meters::fold(&mut bench, steps).await,
+            Case::C5 => disk::run(&mut bench, steps).await,
             Case::C6 => repeats::run(&mut bench, steps).await,
+            Case::C7 => wiping::run(&mut bench, steps).await,
             Case::C8 => limits::run(&mut bench, steps).await,
             Case::C9 => reach::run(&mut bench, steps).await,
             Case::C10 => traces::run(&mut bench, steps, self.cycles).await,
+            Case::C11 => pressure::run(&mut bench, steps).await,
             Case::C12 => epochs::run(&mut bench, steps).await,
         };
         bench.clear().await;

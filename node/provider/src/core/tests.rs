@@ -461,3 +461,65 @@ fn a_restart_offers_the_stored_body_again() {
     let next = rig.sign_all().remove(0);
     assert_eq!((next.seq, next.up_ms), (2, next.t_end_ms - rig.view.active_since_ms), "no downtime for the workload");
 }
+
+/// One hour without a view; the daemon is even restarted in the middle of it.
+#[test]
+fn an_hour_without_a_node_leaves_the_workload_running_and_loses_no_count() {
+    const HOUR_MS: u64 = 3_600_000;
+    let mut rig = Rig::running();
+    rig.count(10_000);
+    rig.effects.clear();
+    rig.blocks(3);
+    let draft = rig.effects.iter().find_map(|effect| match effect {
+        Effect::Sign { sample, .. } => Some(sample.clone()),
+        _ => None,
+    });
+    let before = rig.sign_all().remove(0);
+    rig.witness(&before, Role::Edge, &edge_key());
+    rig.effects.clear();
+    let silent_from = rig.now_ms;
+    while rig.now_ms < silent_from + HOUR_MS / 2 {
+        rig.now_ms += 500;
+        rig.count(10_000 + rig.now_ms);
+        rig.feed(Event::Tick);
+        assert_eq!(rig.task(), None);
+    }
+    assert!(rig.effects.is_empty(), "nothing signed, settled, stopped or shut: {:?}", rig.effects);
+    assert!(rig.state.workload(LEASE).unwrap().is_routed());
+
+    // What the journal holds comes back; the plugin says that the workload runs.
+    let (height, now_ms, view) = (rig.height, rig.now_ms, rig.view.clone());
+    let witness = (before.seq, Role::Edge, edge_key().public(), edge_key().sign(before.digest(&GENESIS).as_bytes()));
+    let money = money::Money::restored(draft, vec![before.clone()], &[witness], None);
+    let held = rig.held();
+    let known = Workload::recovered(held, false, money);
+    rig.state = State::new(GENESIS, Policy::default(), vec![known]);
+    rig.feed(Event::Tick);
+    assert_eq!(rig.task(), Some(Task::Recover));
+    rig.finish(Outcome::Recovered(Recovered::Running { unbroken: true }));
+    assert!(rig.state.workload(LEASE).unwrap().is_routed(), "served without having seen the chain");
+    rig.effects.clear();
+    while rig.now_ms < silent_from + HOUR_MS {
+        rig.now_ms += 500;
+        let totals = [(1, rig.now_ms - now_ms)].into();
+        rig.feed(Event::Sample { held, source: Source::Relay, generation: 2, totals });
+        assert_eq!(rig.task(), None);
+    }
+    assert!(rig.effects.is_empty(), "{:?}", rig.effects);
+
+    // The node answers again: the chain went on meanwhile, and everything that was counted is in the next receipt.
+    let mut next = Rig::with(view, vec![]);
+    (next.state, next.pieces) = (rig.state, rig.pieces);
+    next.feed(Event::Rules(RULES));
+    let host =
+        HostView { id: US, session_key: session_key().public(), seal_key: [0; 32], lots: [(Family::W, 4)].into() };
+    next.feed(Event::Host(host));
+    (next.height, next.now_ms) = (height + HOUR_MS / 2_000, rig.now_ms);
+    next.block();
+    let after = next.sign_all();
+    let [after] = &after[..] else { panic!("one receipt, not {after:?}") };
+    assert_eq!(after.seq, before.seq + 1);
+    assert!(after.counters[0].1 >= HOUR_MS / 2, "{after:?}");
+    assert_eq!(after.up_ms, after.t_end_ms - next.view.active_since_ms, "it ran all the time");
+    assert_eq!(next.task(), None);
+}

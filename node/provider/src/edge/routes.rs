@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nupeer_primitives::{LeaseId, VerificationKey};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::limits::{Bucket, IN_FLIGHT_MAX, LEASE_RATE};
 use crate::core::Held;
@@ -43,13 +44,56 @@ pub struct Entry {
     pub alive: watch::Sender<bool>,
 }
 
+/// Workloads remembered; when full, the one that was silent longest is forgotten.
+const KNOWN_MAX: usize = 65_536;
+
+/// What is remembered of a workload beyond its route.
+#[derive(Debug)]
+struct Known {
+    counts: Arc<Counts>,
+    /// Who the chain last said holds it, so that a host may come back while no node answers.
+    confirmed: Option<VerificationKey>,
+    seen: Instant,
+}
+
+impl Known {
+    fn of(counts: Arc<Counts>) -> Self {
+        Self { counts, confirmed: None, seen: Instant::now() }
+    }
+}
+
+/// Names and what is known are bounded: a lease has the names of its last route, an epoch ends those before it.
 #[derive(Debug, Default)]
 struct Table {
     names: BTreeMap<String, LeaseId>,
     entries: BTreeMap<LeaseId, Arc<Entry>>,
-    counts: BTreeMap<Held, Arc<Counts>>,
-    /// Who the chain last said holds what, so that a host may come back while no node answers.
-    confirmed: BTreeMap<Held, VerificationKey>,
+    known: BTreeMap<Held, Known>,
+}
+
+impl Table {
+    /// What is known of a workload, anew if need be.
+    fn know(&mut self, held: Held) -> &mut Known {
+        if !self.known.contains_key(&held) {
+            self.make_room(held, KNOWN_MAX);
+        }
+        let known = self.known.entry(held).or_insert_with(|| Known::of(Arc::default()));
+        known.seen = Instant::now();
+        known
+    }
+
+    fn make_room(&mut self, held: Held, most: usize) {
+        // Older epochs bill nothing any more (market.md §17, 9).
+        self.known.retain(|old, _| old.lease != held.lease || old.epoch > held.epoch);
+        while self.known.len() >= most {
+            let is_live = |held: &Held| self.entries.get(&held.lease).is_some_and(|entry| entry.held == *held);
+            let silent = self.known.iter().filter(|(held, _)| !is_live(held)).min_by_key(|(_, known)| known.seen);
+            let oldest =
+                silent.or_else(|| self.known.iter().min_by_key(|(_, known)| known.seen)).map(|(held, _)| *held);
+            let Some(oldest) = oldest else { return };
+            self.known.remove(&oldest);
+            self.names.retain(|_, lease| *lease != oldest.lease);
+        }
+    }
 }
 
 /// The table.
@@ -99,7 +143,8 @@ impl Routes {
     /// Empty, with the counts of an earlier life.
     #[must_use]
     pub fn new(counts: BTreeMap<Held, Arc<Counts>>) -> Self {
-        Self(Mutex::new(Table { counts, ..Table::default() }))
+        let known = counts.into_iter().map(|(held, counts)| (held, Known::of(counts))).collect();
+        Self(Mutex::new(Table { known, ..Table::default() }))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -131,16 +176,16 @@ impl Routes {
         self.table().entries.values().cloned().collect()
     }
 
-    /// Counts of everything ever routed.
+    /// Counts of everything that is remembered.
     #[must_use]
     pub fn counts(&self) -> Vec<(Held, Arc<Counts>)> {
-        self.table().counts.iter().map(|(held, counts)| (*held, Arc::clone(counts))).collect()
+        self.table().known.iter().map(|(held, known)| (*held, Arc::clone(&known.counts))).collect()
     }
 
     /// Counts of one.
     #[must_use]
     pub fn counts_of(&self, held: Held) -> Option<Arc<Counts>> {
-        self.table().counts.get(&held).cloned()
+        self.table().known.get(&held).map(|known| Arc::clone(&known.counts))
     }
 
     /// Cuts everything.
@@ -204,11 +249,13 @@ impl Routes {
         match chain.lease(held.lease).await {
             Ok(Some(on_chain)) => {
                 if let Err(why) = may_serve(&on_chain, held, host) {
-                    self.table().confirmed.remove(&held);
+                    if let Some(known) = self.table().known.get_mut(&held) {
+                        known.confirmed = None;
+                    }
                     self.drop_where(|entry| entry.held == held && entry.host == host);
                     return Err(why);
                 }
-                self.table().confirmed.insert(held, host);
+                self.table().know(held).confirmed = Some(host);
             }
             Ok(None) => {
                 self.drop_where(|entry| entry.held == held && entry.host == host);
@@ -220,7 +267,8 @@ impl Routes {
                 | ChainError::ProofInvalid { .. }
                 | ChainError::Refused { .. }),
             ) => {
-                if known.is_none() && self.table().confirmed.get(&held) != Some(&host) {
+                let confirmed = self.table().known.get(&held).and_then(|known| known.confirmed);
+                if known.is_none() && confirmed != Some(host) {
                     return Err(error.to_string());
                 }
             }
@@ -255,7 +303,9 @@ impl Routes {
 
     fn insert(&self, host: VerificationKey, opener: &Opener, route: Route) -> Arc<Entry> {
         let mut table = self.table();
-        let counts = Arc::clone(table.counts.entry(route.held).or_default());
+        let lease = route.held.lease;
+        table.names.retain(|name, owner| *owner != lease || route.names.contains(name));
+        let counts = Arc::clone(&table.know(route.held).counts);
         let entry = Arc::new(Entry {
             held: route.held,
             host,
@@ -288,4 +338,31 @@ fn may_serve(on_chain: &LeaseRoute, held: Held, host: VerificationKey) -> Result
         return Err(format!("the lease is {}", on_chain.state.name()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn held(lease: u8, epoch: u32) -> Held {
+        Held { lease: LeaseId([lease; 32]), epoch }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_a_new_epoch_ends_the_old() {
+        let mut table = Table::default();
+        for epoch in 1..5 {
+            table.know(held(1, epoch)).confirmed = Some(VerificationKey([1; 32]));
+        }
+        assert_eq!(table.known.keys().copied().collect::<Vec<_>>(), [held(1, 4)]);
+        table.names.insert("one.nup".into(), held(1, 4).lease);
+        table.know(held(2, 1));
+        table.know(held(3, 1));
+        table.make_room(held(4, 1), 3);
+        assert_eq!(table.known.keys().copied().collect::<Vec<_>>(), [held(2, 1), held(3, 1)]);
+        assert!(table.names.is_empty(), "its name is free again");
+        let counts = Arc::clone(&table.know(held(2, 1)).counts);
+        assert!(Arc::ptr_eq(&counts, &table.know(held(2, 1)).counts), "counts go on where they were");
+    }
 }

@@ -24,6 +24,7 @@
 //! Invariants: at most one live holder per D; `generation` only rises; D goes away by Destroy and nothing else.
 
 pub mod cli;
+pub mod config;
 mod control;
 pub mod destroyed;
 pub mod events;
@@ -44,8 +45,8 @@ use std::sync::Arc;
 
 use crate::descriptor::Descriptor;
 use crate::proto::hold::v1::Settings;
-use crate::reason::Refusal;
-use crate::v1::Spec;
+use crate::reason::{Reason, Refusal};
+use crate::v1::{ArtifactKind, Spec};
 
 /// What differs between runtimes.
 pub trait Runtime: Send + Sync + Sized + 'static {
@@ -87,6 +88,30 @@ pub trait Runtime: Send + Sync + Sized + 'static {
 
     /// Probes of `<plugin> selftest`: a name, and what is missing if anything is.
     fn selftest(&self) -> Vec<(&'static str, Result<String, String>)>;
+}
+
+/// The probe of `selftest` that all runtimes share: whether limits can be kept.
+#[must_use]
+pub fn cgroups_probe() -> (&'static str, Result<String, String>) {
+    ("cgroups", crate::cgroup::Layout::detect().map(|layout| layout.describe()).map_err(|e| e.to_string()))
+}
+
+/// What neither runtime of ours does, and artifacts of another kind than `word`.
+#[must_use]
+pub fn unsupported(spec: &Spec, kind: ArtifactKind, word: &str) -> Vec<Refusal> {
+    let checks = [
+        (
+            spec.artifact.as_ref().map(|artifact| artifact.kind) != Some(kind.into()),
+            format!("this plugin runs artifacts of kind {word}"),
+        ),
+        (spec.job.is_some(), "jobs are not run by this plugin".to_owned()),
+        (
+            !spec.devices.is_empty() || !spec.secret_files.is_empty(),
+            "devices and secret files are not given to workloads of this plugin".to_owned(),
+        ),
+    ];
+    let refused = checks.into_iter().filter(|(refused, _)| *refused);
+    refused.map(|(_, text)| Refusal::new(Reason::Unsupported, text)).collect()
 }
 
 /// Milliseconds since the epoch by this machine's clock; for people and journals, never for arithmetic on totals.
