@@ -342,7 +342,8 @@ impl Daemon {
         let (runner, send) = (Arc::clone(&hosting.runner), hosting.send.clone());
         tokio::spawn(async move {
             let outcome = runner.run(held, task, lease, rules).await;
-            let _ = send.send(Event::Finished { held, task, outcome }).await;
+            let _ = send.send(Event::Finished { held, task, outcome: outcome.clone() }).await;
+            runner.follow(held, task, &outcome);
         });
     }
 

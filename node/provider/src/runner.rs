@@ -211,13 +211,7 @@ impl Runner {
     }
 
     /// Carries one task out and says how it went.
-    pub async fn run(
-        self: &Arc<Self>,
-        held: Held,
-        task: Task,
-        lease: Option<LeaseView>,
-        rules: Option<ChainRules>,
-    ) -> Outcome {
+    pub async fn run(&self, held: Held, task: Task, lease: Option<LeaseView>, rules: Option<ChainRules>) -> Outcome {
         let done = match task {
             Task::Accept => self.submit(Action::Accept { lease: held.lease }).await,
             Task::Decline => self.submit(Action::Decline { lease: held.lease }).await,
@@ -365,13 +359,11 @@ impl Runner {
         self.record(held, HandleRecord { phase: Phase::Prepared, ..record })
     }
 
-    async fn start(self: &Arc<Self>, held: Held) -> Result<(), TaskError> {
+    async fn start(&self, held: Held) -> Result<(), TaskError> {
         let record = self.known(held)?;
         let plugin = self.plugin(&record.plugin).await?;
         let handle = plugin.start(&record.id, u64::from(held.epoch)).await?;
-        self.record(held, HandleRecord { phase: Phase::Started, handle: handle.encode_to_vec(), ..record })?;
-        self.watch(held);
-        Ok(())
+        self.record(held, HandleRecord { phase: Phase::Started, handle: handle.encode_to_vec(), ..record })
     }
 
     async fn stop(&self, held: Held, rules: Option<ChainRules>) -> Result<(), TaskError> {
@@ -409,7 +401,7 @@ impl Runner {
         self.submit(Action::WipeReceipt { lease: held.lease, volumes, method: WipeMethod::Zero }).await
     }
 
-    async fn recover(self: &Arc<Self>, held: Held) -> Result<Recovered, TaskError> {
+    async fn recover(&self, held: Held) -> Result<Recovered, TaskError> {
         let Some(record) = self.handle(held) else { return Ok(Recovered::Nothing) };
         let plugin = self.plugin(&record.plugin).await?;
         if record.phase != Phase::Started {
@@ -425,10 +417,7 @@ impl Runner {
         let rebooted = boot_id().is_some_and(|now| now != handle.boot_id);
         let answer = plugin.recover(handle).await?;
         Ok(match RecoverState::try_from(answer.state) {
-            Ok(RecoverState::Running) => {
-                self.watch(held);
-                Recovered::Running { unbroken: true }
-            }
+            Ok(RecoverState::Running) => Recovered::Running { unbroken: true },
             Ok(RecoverState::Exited) => Recovered::Exited { code: answer.exit_code },
             Ok(RecoverState::NotFound) if rebooted => Recovered::Exited { code: -1 },
             Ok(RecoverState::NotFound | RecoverState::Unknown) | Err(_) => Recovered::Unknown,
@@ -466,7 +455,19 @@ impl Runner {
         self.submit(Action::Ready { lease: held.lease, endpoint_hash, edge }).await
     }
 
-    /// Looks after a workload that runs: samples, health, and its end. What is seen are states, not events.
+    /// Looks after a workload once the core knows that it runs: a verdict or an end that overtook the outcome of its start
+    /// would find no running workload and be lost.
+    pub fn follow(self: &Arc<Self>, held: Held, task: Task, outcome: &Outcome) {
+        let runs = matches!(
+            (task, outcome),
+            (Task::Start, Outcome::Done) | (Task::Recover, Outcome::Recovered(Recovered::Running { .. }))
+        );
+        if runs {
+            self.watch(held);
+        }
+    }
+
+    /// Samples, health, and its end. What is seen are states, not events.
     fn watch(self: &Arc<Self>, held: Held) {
         let Some(record) = self.handle(held) else { return };
         let runner = Arc::clone(self);

@@ -130,6 +130,7 @@ impl Life {
             http(net.network.gateway_port, "GET", "/", "")?;
         }
         self.saw(net, "used", "one entry written, the page read 20 times", json!({ "requests": 21 }));
+        self.sign_as_tenant(net)?;
         let lease = self.lease.clone();
         let before = self.info(net)?;
         let paid = |info: &Value| info["paid_provider"].as_str().and_then(|x| x.parse::<u64>().ok()).unwrap_or(0);
@@ -144,6 +145,20 @@ impl Life {
             info["receipt"]["seq"], info["paid_provider"], info["paid_platform"], info["balance"]
         );
         self.saw(net, "settled", &text, info);
+        Ok(())
+    }
+
+    /// Checks and signs the next receipt, and reads the logs, by the programs a tenant has.
+    fn sign_as_tenant(&mut self, net: &Testnet) -> Result<()> {
+        let alice = net.wallet("alice")?.clone();
+        let signed = alice.run(&["lease", "watch", &self.lease, "--once"])?;
+        let amount = signed["amount"].as_str().unwrap_or("?");
+        let text =
+            format!("nupeer lease watch: receipt {} checked and signed, {amount} micro-usd metered", signed["signed"]);
+        self.saw(net, "signed", &text, signed);
+        let logs = alice.run(&["lease", "logs", &self.lease])?;
+        let bytes = logs["logs"].as_str().context("`nupeer lease logs` gave no text")?.len();
+        self.saw(net, "logs", &format!("nupeer lease logs: {bytes} bytes"), json!({ "bytes": bytes }));
         Ok(())
     }
 
