@@ -1,9 +1,11 @@
 //! 0801 CredIssue: an issuer certifies a holder.
 //!
-//! The holder's power does not move: it grows at the holder's own next signature (governance.md §2.2).
+//! Certifying counts as a sign of life, as the issuer has just seen the person: what the holder has bonded votes from
+//! now on, until the new expiry at most (governance.md §2.2, the cases `power`).
 
 use super::issuers::check_level;
 use crate::governance::Now;
+use crate::governance::power::{self, Signed};
 use crate::system;
 use nupeer_primitives::action::Action;
 use nupeer_primitives::credential::RevokeReason;
@@ -39,18 +41,31 @@ pub fn issue(work: &mut Work<'_>, now: &Now, by: &AccountId, action: &Action) ->
     let before = registry::credential(work, &holder)?;
     check_replaced(work, now, before.as_ref(), &new)?;
 
+    let known = known.filter(|known| known.holder != holder);
+    power::reattach(work, now, &holder, Signed::ByOwner, |work, _| replace(work, before, known, &new))?;
+    work.emit(Event::CredentialIssued { holder, issuer: *by, level, expiry });
+    Ok(())
+}
+
+/// Writes a credential; `before` is what its holder had, `moved` the use of its nullifier by another.
+fn replace(
+    work: &mut Work<'_>,
+    before: Option<Credential>,
+    moved: Option<NullifierUse>,
+    new: &Credential,
+) -> Result<(), Abort> {
+    let Credential { holder, issuer, nullifier, .. } = *new;
     if let Some(before) = before.filter(|before| before.nullifier != nullifier) {
         forget(work, &before.nullifier)?;
     }
-    if let Some(moved) = known.filter(|known| known.holder != holder) {
+    if let Some(moved) = moved {
         let theirs = registry::credential(work, &moved.holder)?;
         if theirs.is_some_and(|theirs| theirs.nullifier == nullifier) {
             work.remove(key::credential(&moved.holder));
         }
     }
-    work.put(key::credential(&holder), &new);
-    work.put(key::nullifier(&nullifier), &NullifierUse { holder, issuer: *by, revoked: None });
-    work.emit(Event::CredentialIssued { holder, issuer: *by, level, expiry });
+    work.put(key::credential(&holder), new);
+    work.put(key::nullifier(&nullifier), &NullifierUse { holder, issuer, revoked: None });
     Ok(())
 }
 
