@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::finality::Offence;
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
-use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, PoolId};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, PoolId, record};
 use nupeer_tokens::slashing::{MILLION, OffenceKind, SlashRecord, SlashingError};
 use nupeer_tokens::stake::{self, pool, stake_key};
 use nupeer_tokens::supply::NATIVE;
@@ -39,6 +39,17 @@ pub fn weight_key(kind: OffenceKind, offence: Epoch, pool: &PoolId) -> Key {
 #[must_use]
 pub fn weights_key(kind: OffenceKind, offence: Epoch) -> Key {
     stake_key(0x43).u64(offence.0).u8(kind.code())
+}
+
+record! {
+    /// An offender in the snapshot of its offence. The whole stands here, too: a delayed slash may outlive the snapshot.
+    #[derive(Copy)]
+    pub struct OffenderWeight {
+        /// The offender's weight.
+        pub weight: u128,
+        /// Everybody's.
+        pub total: u128,
+    }
 }
 
 /// Who else has a part in a slash.
@@ -104,7 +115,8 @@ pub fn proven(
         work.get(&pool::pool_key(&offence.pool))?.ok_or(SlashingError::PoolUnknown { pool: offence.pool })?;
     let weights = stake::leading(work, offence.epoch)?;
     let weight = weights.iter().find(|(id, _)| *id == offence.pool).map_or(0, |(_, weight)| *weight);
-    work.put(weight_key(kind, offence.epoch, &offence.pool), &weight);
+    let total = weights.iter().fold(0u128, |sum, (_, weight)| sum.saturating_add(*weight));
+    work.put(weight_key(kind, offence.epoch, &offence.pool), &OffenderWeight { weight, total });
 
     let (from, until) = jail_term(work, ctx, now)?;
     known.put_in_jail(now.epoch, from, until);

@@ -1,7 +1,7 @@
 //! Epoch boundary, step 2 (ledger.md §7): due slashes are executed, what is too old is forgotten.
 
 use super::PER_BOUNDARY_MAX;
-use super::accept::{record_key, records_key, weights_key};
+use super::accept::{OffenderWeight, record_key, records_key, weights_key};
 use super::evidence;
 use super::pending::{self, Pending, key};
 use crate::governance::Now;
@@ -53,8 +53,8 @@ fn execute(work: &mut Work<'_>, now: &Now, id: u64, pending: &Pending) -> Result
     };
     for token in &pending.tokens {
         let at = record_key(pending.offence, &pending.offender, *token);
-        let mut record: SlashRecord = work.expect(&at, "record of a pending slash")?;
         let left = pending.offender.total(work, *token)?;
+        let mut record = work.get(&at)?.unwrap_or_else(|| SlashRecord::new(left));
         let newly = record.slash(pending.kind, ppm, left);
         work.put(at, &record);
         let taken = pending.offender.take(work, now, *token, newly)?;
@@ -68,10 +68,9 @@ fn execute(work: &mut Work<'_>, now: &Now, id: u64, pending: &Pending) -> Result
 
 /// Kinds 1-3: all offenders of the kind in that epoch, as far as they are known now, against the whole weight.
 fn measured_ppm(work: &Work<'_>, kind: OffenceKind, offence: Epoch) -> Result<u64, Bug> {
-    let offenders = work.scan::<u128>(&weights_key(kind, offence), &[], stake::POOLS_MAX)?;
-    let sum = |weights: &mut dyn Iterator<Item = u128>| weights.fold(0u128, u128::saturating_add);
-    let offending = sum(&mut offenders.into_iter().map(|(_, weight)| weight));
-    let total = sum(&mut stake::leading(work, offence)?.into_iter().map(|(_, weight)| weight));
+    let offenders = work.scan::<OffenderWeight>(&weights_key(kind, offence), &[], stake::POOLS_MAX)?;
+    let offending = offenders.iter().fold(0u128, |sum, (_, own)| sum.saturating_add(own.weight));
+    let total = offenders.iter().map(|(_, own)| own.total).max();
     let floor = match kind {
         OffenceKind::TwoHeaders => params::get(work, "slash.header_floor")?,
         OffenceKind::DoubleVote | OffenceKind::SurroundVote => params::get(work, "slash.finality_floor")?,
@@ -81,7 +80,8 @@ fn measured_ppm(work: &Work<'_>, kind: OffenceKind, offence: Epoch) -> Result<u6
         | OffenceKind::CredentialFraud
         | OffenceKind::Breach => return Ok(MILLION),
     };
-    Ok(equivocation_ppm(offending, total, floor))
+    // Weights are gone only after a delay longer than records are kept: the floor is what is certain then.
+    Ok(total.map_or(floor, |total| equivocation_ppm(offending, total, floor)))
 }
 
 /// From account `slashed` to reporter and victim; the rest is burned.
@@ -119,7 +119,7 @@ fn forget(work: &mut Work<'_>, epoch: Epoch) -> Result<(), Bug> {
         let old: Vec<Vec<u8>> = if values {
             keys(work.scan::<SlashRecord>(&prefix, &[], FORGOTTEN_MAX)?)
         } else {
-            keys(work.scan::<u128>(&prefix, &[], FORGOTTEN_MAX)?)
+            keys(work.scan::<OffenderWeight>(&prefix, &[], FORGOTTEN_MAX)?)
         };
         for at in old.into_iter().take_while(|at| epoch_in(at) < oldest) {
             work.remove(Key::new(0x0E).bytes(at.get(1..).unwrap_or_default()));

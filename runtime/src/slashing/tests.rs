@@ -417,3 +417,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_slash_that_waited_for_long_costs_what_it_would_have_cost() {
+    let (operators, mut chain) = ten();
+    for operator in &operators[..2] {
+        let evidence = operator.two_headers(&chain, 5);
+        assert_eq!(chain.report(&evidence), "");
+    }
+    assert_eq!(chain.run(|work, _, _| delay(work, 1)), "");
+    chain.epochs(12);
+    assert_eq!(chain.pledge(&operators[1], AssetId::IAAS), 640 * T, "two of ten: 36 %");
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T);
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1)), "");
+    chain.epochs(1);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 640 * T);
+}
