@@ -4,6 +4,7 @@ use crate::context::BlockContext;
 use crate::error::{InvalidBlock, Rejected};
 use crate::execute::{self, Ran};
 use crate::finality::{self, Refusal};
+use crate::governance::proposals::upgrade;
 use crate::system::{self, Cursor};
 use crate::validity::{Chain, CheckedTx};
 use crate::{epoch, fee, market, params, tick, tokens};
@@ -177,6 +178,7 @@ impl Room {
 
 /// Steps 1-4: epoch boundary, ticks, market batch. A rule that refuses here is a bug.
 fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Bug> {
+    upgrade::begin(work, ctx.height)?;
     epoch::cross(work, ctx).map_err(never_refuses)?;
     epoch::every_block(work, ctx).map_err(never_refuses)?;
     tick::prologue(work, ctx).map_err(never_refuses)?;

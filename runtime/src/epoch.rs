@@ -9,6 +9,7 @@
 
 use crate::context::BlockContext;
 use crate::governance::Now;
+use crate::governance::proposals::schedule;
 use crate::tokens::{emission, rules};
 use crate::{params, slashing, system};
 use nupeer_primitives::Epoch;
@@ -36,6 +37,7 @@ fn boundary(work: &mut Work<'_>, ended: Epoch) -> Result<(), Abort> {
     if let Some(old) = next.0.checked_sub(reach) {
         committee::forget(work, Epoch(old))?;
     }
+    schedule::activate(work, next)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Blocks and transactions that are refused (ledger.md §8).
 
 use nupeer_primitives::error::Malformed;
+use nupeer_primitives::proposal::Module;
 use nupeer_primitives::state::{Bug, Rule};
 use nupeer_primitives::{AccountId, Amount, Hash, Slot};
 use thiserror::Error;
@@ -31,6 +32,8 @@ pub enum Rejected {
     FeeAboveMaximum { fee: Amount, maximum: Amount },
     #[error("payer has {available} ada free, the fee is {fee}")]
     FeeUnpaid { fee: Amount, available: Amount },
+    #[error("{module:?} is paused until tick {until}")]
+    Paused { module: Module, until: u64 },
     #[error("block is full: {used} of {permitted} {what} used, {needed} more needed")]
     BlockFull { what: &'static str, used: u64, needed: u64, permitted: u64 },
 }
@@ -51,6 +54,7 @@ impl Rule for Rejected {
                 Self::FeeAboveMaximum { .. } => 9,
                 Self::FeeUnpaid { .. } => 10,
                 Self::BlockFull { .. } => 11,
+                Self::Paused { .. } => 12,
             }
     }
     fn name(&self) -> &'static str {
@@ -67,6 +71,7 @@ impl Rule for Rejected {
             Self::FeeAboveMaximum { .. } => "ledger.FeeAboveMaximum",
             Self::FeeUnpaid { .. } => "ledger.FeeUnpaid",
             Self::BlockFull { .. } => "ledger.BlockFull",
+            Self::Paused { .. } => "ledger.Paused",
         }
     }
 }

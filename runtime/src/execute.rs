@@ -101,6 +101,16 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         | Action::OrgTake { .. }
         | Action::DeviceTake { .. }
         | Action::NftHotKey { .. } => credentials::execute(work, ctx, &Now::of(work, ctx)?, actor, action),
+        Action::Propose { .. }
+        | Action::Deposit { .. }
+        | Action::CancelProposal { .. }
+        | Action::Adopt { .. }
+        | Action::Stance { .. }
+        | Action::Sponsor { .. }
+        | Action::Vote { .. }
+        | Action::Execute { .. }
+        | Action::SignalReady { .. }
+        | Action::Pause { .. } => governance::proposals::execute(work, ctx, actor, action),
         Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }

@@ -41,6 +41,13 @@ pub fn action_weight(action: &Action) -> u64 {
         | Action::NftHotKey { .. } => 40,
         Action::Candidate { .. } | Action::Support { .. } | Action::DelegateVote { .. } => 60,
         Action::CandidateWithdraw { .. } | Action::Resign { .. } => 40,
+        Action::Propose { actions, .. } => (actions.len() as u64).saturating_mul(20).saturating_add(150),
+        Action::Vote { .. } | Action::Stance { .. } | Action::Adopt { .. } | Action::Pause { .. } => 100,
+        Action::Execute { .. } => 300,
+        Action::Deposit { .. }
+        | Action::Sponsor { .. }
+        | Action::CancelProposal { .. }
+        | Action::SignalReady { .. } => 60,
         Action::Host { .. } | Action::HostSet { .. } | Action::Provider { .. } | Action::Edge { .. } => 40,
         // A position touches a pool's sums, a checkpoint or two and the account's power.
         Action::Bond { .. }

@@ -61,6 +61,7 @@ pub fn first_state(genesis: &Genesis) -> Result<MemoryState, GenesisError> {
     write_accounts(&mut work, genesis)?;
     write_pools(&mut work, genesis)?;
     governance::roles::first_state(&mut work);
+    governance::proposals::first_state(&mut work, is_mainnet(genesis), genesis.council)?;
     market::first_state(&mut work, genesis).map_err(market_error)?;
     credentials::first_state(&mut work, genesis).map_err(market_error)?;
     treasury::first_state(&mut work, genesis).map_err(market_error)?;

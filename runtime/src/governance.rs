@@ -15,9 +15,11 @@
 pub mod action;
 pub mod candidacy;
 pub mod delegation;
+pub mod effects;
 pub mod invariants;
 pub mod now;
 pub mod power;
+pub mod proposals;
 pub mod query;
 pub mod role_bond;
 pub mod roles;

@@ -159,6 +159,16 @@ fn is_host_action(action: &Action) -> bool {
         | Action::Support { .. }
         | Action::Resign { .. }
         | Action::DelegateVote { .. }
+        | Action::Propose { .. }
+        | Action::Deposit { .. }
+        | Action::CancelProposal { .. }
+        | Action::Adopt { .. }
+        | Action::Stance { .. }
+        | Action::Sponsor { .. }
+        | Action::Vote { .. }
+        | Action::Execute { .. }
+        | Action::SignalReady { .. }
+        | Action::Pause { .. }
         | Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }
@@ -195,7 +205,7 @@ fn scope_of(action: &Action) -> Option<u32> {
         | Action::Close { .. } => Some(grant_scope::ORDERS),
         Action::SettleBatch { .. } | Action::Claim { .. } | Action::Wrap { .. } => Some(grant_scope::RECEIPTS),
         Action::TopUp { .. } => Some(grant_scope::TOP_UP),
-        Action::Support { .. } => Some(grant_scope::VOTES),
+        Action::Support { .. } | Action::Vote { .. } => Some(grant_scope::VOTES),
         Action::Transfer { .. }
         | Action::Bond { .. }
         | Action::Unbond { .. }
@@ -215,6 +225,15 @@ fn scope_of(action: &Action) -> Option<u32> {
         | Action::CandidateWithdraw { .. }
         | Action::Resign { .. }
         | Action::DelegateVote { .. }
+        | Action::Propose { .. }
+        | Action::Deposit { .. }
+        | Action::CancelProposal { .. }
+        | Action::Adopt { .. }
+        | Action::Stance { .. }
+        | Action::Sponsor { .. }
+        | Action::Execute { .. }
+        | Action::SignalReady { .. }
+        | Action::Pause { .. }
         | Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }

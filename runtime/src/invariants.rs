@@ -38,6 +38,7 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
     market::held(&work, &mut held)?;
     governance::held(&work, &mut held)?;
     treasury::held(&work, &mut held)?;
+    governance::proposals::held(&work, &mut held)?;
     held.retain(|_, amount| *amount > 0);
     if held != locked {
         let differs = held.iter().find(|(owner, amount)| locked.get(owner) != Some(amount));
@@ -53,6 +54,7 @@ pub fn check(view: &dyn View) -> Result<(), Bug> {
     slashing::invariants(&work)?;
     let epoch = work.get::<system::Cursor>(&system::cursor_key())?.map_or(Epoch(0), |cursor| cursor.epoch);
     governance::invariants(&work, epoch)?;
+    governance::proposals::invariants(&work)?;
     market::invariants(&work)
 }
 

@@ -31,6 +31,7 @@ pub mod invariants;
 pub mod market;
 pub mod mempool_rules;
 pub mod params;
+pub mod paused;
 pub mod preset;
 pub mod query;
 pub mod slashing;

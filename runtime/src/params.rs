@@ -4,6 +4,7 @@
 
 use nupeer_primitives::parameter::Owner;
 pub use nupeer_primitives::parameter::{Parameter, get, key};
+use nupeer_primitives::state::Bug;
 
 macro_rules! parameters {
     ($($name:literal $mainnet:literal $devnet:literal $min:literal $max:literal $owner:ident)*) => {
@@ -111,6 +112,30 @@ pub const PARAMETERS: &[Parameter] = &SORTED;
 #[must_use]
 pub fn row(name: &str) -> Option<&'static Parameter> {
     PARAMETERS.binary_search_by(|p| p.name.cmp(name)).ok().and_then(|at| PARAMETERS.get(at))
+}
+
+/// The first guardrail that the values break: the DAO's own, then those of the ledger, consensus and the market. `value`
+/// reads a parameter as it would stand.
+pub fn broken_guardrail(
+    value: impl Fn(&'static str) -> Result<u64, Bug>,
+    largest_window: u64,
+) -> Result<Option<&'static str>, Bug> {
+    if let Some(name) = nupeer_governance::params::broken_guardrail(&value, largest_window)? {
+        return Ok(Some(name));
+    }
+    let sum = |names: &[&'static str]| -> Result<u64, Bug> {
+        names.iter().try_fold(0u64, |sum, name| Ok(sum.saturating_add(value(name)?)))
+    };
+    let fee_parts =
+        ["market.fee_treasury_bps", "market.fee_edge_bps", "market.fee_auditor_bps", "market.fee_insurance_bps"];
+    let holds = [
+        ("FeeSplit", sum(&["fee_split_producer_ppm", "fee_split_insurance_ppm"])? <= 1_000_000),
+        ("PlatformFee", sum(&fee_parts)? == value("market.fee_bps")?),
+        ("ConsensusShares", sum(&["share_iaas_ppm", "share_paas_ppm", "share_saas_ppm"])? == 1_000_000),
+        ("Unbonding", value("evidence_epochs")? < value("unbonding_epochs")?),
+        ("StopBeforeRun", value("market.stop_ms")? <= value("market.min_run_ms")?),
+    ];
+    Ok(holds.into_iter().find(|(_, holds)| !holds).map(|(name, _)| name))
 }
 
 /// Insertion sort: runs in the compiler, where nothing else is at hand.

@@ -97,6 +97,7 @@ impl Preset {
             zones: zones(),
             instruments: instruments(),
             pairs: vec![Pair { base: AssetId::ADA, quote: USD, tick_size: 100 }],
+            council: None,
             issuers: self.issuers(),
         }
     }

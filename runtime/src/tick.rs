@@ -4,7 +4,7 @@
 //! tick boundary, as no gap of slots counts for more than a tick.
 
 use crate::context::BlockContext;
-use crate::governance::{Now, seats, state};
+use crate::governance::{Now, proposals, seats, state};
 use crate::{params, treasury};
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Work};
@@ -17,9 +17,11 @@ pub fn prologue(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
     work.put(state::key::clock(), &clock);
     let now = Now::of(work, ctx)?;
     if now.tick == before.tick {
-        return Ok(());
+        return proposals::sweep::sweep(work, &now);
     }
     work.emit(Event::TickBegan { tick: now.tick, gt: now.gt });
     seats::tick(work, &now)?;
-    treasury::tick(work)
+    treasury::tick(work)?;
+    proposals::tick(work, &now, ctx)?;
+    proposals::sweep::sweep(work, &now)
 }

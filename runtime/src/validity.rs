@@ -3,7 +3,7 @@
 use crate::context::{Actor, BlockContext};
 use crate::core::account;
 use crate::error::Rejected;
-use crate::{fee, grant, params};
+use crate::{fee, grant, params, paused};
 use alloc::{string::String, vec::Vec};
 use nupeer_primitives::cbor::Cbor;
 use nupeer_primitives::error::Malformed;
@@ -112,6 +112,7 @@ pub fn admit(work: &Work<'_>, chain: &Chain, ctx: &BlockContext, tx: &CheckedTx)
     if let Some(account) = tx.authorised.missing() {
         return Err(Rejected::Unauthorised { account }.into());
     }
+    paused::check(work, &body.actions)?;
     let actors = actors(work, ctx.slot, tx)?;
     if tx.authorised.has_texts() {
         check_texts(work, chain, tx)?;

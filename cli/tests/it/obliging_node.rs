@@ -64,6 +64,7 @@ fn genesis() -> Genesis {
         instruments: vec![],
         pairs: vec![],
         issuers: vec![],
+        council: None,
     }
 }
 

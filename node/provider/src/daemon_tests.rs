@@ -84,6 +84,7 @@ fn genesis() -> Genesis {
         instruments: vec![],
         pairs: vec![],
         issuers: vec![],
+        council: None,
     }
 }
 

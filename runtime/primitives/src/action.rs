@@ -7,12 +7,13 @@ use crate::cbor::{Bytes, Reader, Writer};
 use crate::credential::{DeviceAttestation, RevokeReason};
 use crate::error::Malformed;
 use crate::finality::Evidence;
-use crate::governance::{Area, CandidateNo, RoleId};
+use crate::governance::{Area, CandidateNo, ProposalId, RoleId, VoteOption};
 use crate::hash::Hash;
 use crate::ids::{
     AccountId, Amount, AssetId, Epoch, HostId, LeaseId, OrderId, PoolId, Signature, Slot, VerificationKey, ZoneId,
 };
 use crate::market::{Ask, Bid, BondChange, Delegate, Family, Grade, HostState, OrderLife, Side, TopUpRule, WipeMethod};
+use crate::proposal::{AskedClass, Inner, Module, Stance, URI_BYTES_MAX};
 use crate::receipt::SignedReceipt;
 use alloc::vec::Vec;
 
@@ -24,6 +25,8 @@ pub const DELEGATES_MAX: usize = 3;
 pub const ISPO_POOLS_MAX: usize = 192;
 /// Levels of a table of Cardano delegators: more than any that fits a machine.
 pub const ISPO_PROOF_MAX: usize = 40;
+/// Inner actions that are read of one proposal; the rule itself permits 8 and names its error.
+pub const PROPOSAL_ACTIONS_LIMIT: usize = 16;
 /// Bytes of a sealed key wrap: X25519 point 32, nonce 24, key 32, tag 16.
 pub const WRAP_BYTES_MAX: usize = 104;
 
@@ -117,8 +120,31 @@ actions! {
     0x0303 Support { role: RoleId, candidate: Option<CandidateNo> }
     /// Leaves a seat.
     0x0304 Resign { role: RoleId }
+    /// Brings a proposal with its first part of the deposit.
+    0x0305 Propose {
+        class: AskedClass, actions: Vec<Inner>, uri: Bytes<URI_BYTES_MAX>, hash: [u8; 32], expedited: bool,
+        deposit: Amount,
+    }
+    /// Adds to a proposal's deposit.
+    0x0306 Deposit { proposal: ProposalId, amount: Amount }
+    /// The proposer takes a proposal back.
+    0x0307 CancelProposal { proposal: ProposalId }
+    /// Another seat takes over an orphaned proposal.
+    0x0308 Adopt { proposal: ProposalId }
+    /// What an executive says about another's proposal or pause.
+    0x0309 Stance { proposal: ProposalId, stance: Stance }
+    /// Backs a proposal of the community.
+    0x030A Sponsor { proposal: ProposalId }
+    /// Votes on a proposal, or on ending a pause.
+    0x030B Vote { proposal: ProposalId, option: VoteOption }
     /// Lends the vote on proposals of an area, or takes it back.
     0x030C DelegateVote { area: Area, to: Option<AccountId> }
+    /// Executes a queued proposal in a tick that had no attempt.
+    0x030D Execute { proposal: ProposalId }
+    /// A pool operator is ready for a version.
+    0x030E SignalReady { version: (u16, u16) }
+    /// Stops a module for some ticks.
+    0x030F Pause { module: Module, ticks: u64 }
     /// Two signed objects that contradict each other: whoever signed both is slashed.
     0x020B Evidence { evidence: Evidence }
     /// Takes what a stream of the treasury has vested.
@@ -222,6 +248,7 @@ impl Action {
                 items.iter().try_for_each(SignedReceipt::check)
             }
             Self::Claim { receipt } => receipt.check(),
+            Self::Propose { actions, .. } => at_most(actions.len(), PROPOSAL_ACTIONS_LIMIT),
             Self::WipeReceipt { volumes, .. } => at_most(volumes.len(), 8),
             Self::Delegates { delegates, .. } => at_most(delegates.len(), DELEGATES_MAX),
             Self::Transfer { .. }
@@ -264,7 +291,16 @@ impl Action {
             | Self::DevAttest { .. }
             | Self::OrgTake { .. }
             | Self::DeviceTake { .. }
-            | Self::NftHotKey { .. } => Ok(()),
+            | Self::NftHotKey { .. }
+            | Self::Deposit { .. }
+            | Self::CancelProposal { .. }
+            | Self::Adopt { .. }
+            | Self::Stance { .. }
+            | Self::Sponsor { .. }
+            | Self::Vote { .. }
+            | Self::Execute { .. }
+            | Self::SignalReady { .. }
+            | Self::Pause { .. } => Ok(()),
         }
     }
 }

@@ -4,9 +4,12 @@ use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::governance::{Area, CandidateNo, ProposalId, RoleId, SeatChange, VoteOption};
 use crate::hash::Hash;
+use crate::ids::Height;
 use crate::ids::{
     AccountId, Amount, AssetId, Epoch, HostId, InstrumentId, LeaseId, OrderId, PoolId, TxId, VerificationKey,
 };
+use crate::proposal::{Class, Module, Stance};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 mod field;
@@ -86,6 +89,67 @@ events! {
     3 7 TickBegan { tick: u64, gt: u64 }
     /// A person may not stand until a tick.
     3 8 Banned { account: AccountId, until: u64 }
+    /// A proposal came in; it waits for deposit and sponsors.
+    3 20 Proposed {
+        proposal: ProposalId, proposer: AccountId, role: Option<RoleId>, class: Class, area: Area, hash: Hash,
+    }
+    /// A part of a deposit was locked.
+    3 21 Deposited { proposal: ProposalId, account: AccountId, amount: Amount }
+    /// Somebody backs a proposal; the share is that of all sponsors so far.
+    3 22 Sponsored { proposal: ProposalId, account: AccountId, share_ppm: u64 }
+    /// A proposal changed status.
+    3 23 ProposalMoved { proposal: ProposalId, status: String, tick: u64 }
+    /// Voting closes later: the decision was reversed late, or too few executives agreed to haste.
+    3 24 VotingExtended { proposal: ProposalId, close: u64 }
+    /// Another seat answers for a proposal; voting opens anew.
+    3 25 ProposalAdopted { proposal: ProposalId, account: AccountId, open: u64 }
+    /// What an executive said about a proposal or a pause.
+    3 26 StanceTaken { proposal: ProposalId, role: RoleId, instance: u64, stance: Stance }
+    /// A proposal was decided, by these thresholds.
+    3 27 Decided {
+        proposal: ProposalId, outcome: String, mode: String, quorum_ppm: u32, threshold_ppm: u32, endorsed_ppm: u64,
+        objected_ppm: u64,
+    }
+    /// An execution failed and changed nothing; the code is the error's.
+    3 28 AttemptFailed { proposal: ProposalId, tick: u64, code: u16 }
+    /// A deposit went back.
+    3 29 DepositReturned { proposal: ProposalId, account: AccountId, amount: Amount }
+    /// A deposit went to the treasury.
+    3 30 DepositForfeited { proposal: ProposalId, account: AccountId, amount: Amount }
+    /// The DAO resolved a text.
+    3 31 Resolved { proposal: ProposalId, hash: Hash }
+    /// A claim was settled.
+    3 32 ClaimSettled { proposal: ProposalId, to: AccountId, agreement: Hash }
+    /// A parameter changes at the start of an epoch.
+    3 33 ParamScheduled { name: String, value: u64, epoch: Epoch }
+    /// A parameter changed.
+    3 34 ParamChanged { name: String, value: u64 }
+    /// A scheduled change would break a guardrail by now.
+    3 35 ParamDropped { name: String, guardrail: String }
+    /// A governed table changed.
+    3 36 TableChanged { table: String }
+    /// A pool runs a version to come.
+    3 37 ReadySignalled { pool: PoolId, version: (u16, u16) }
+    /// A version begins at a height.
+    3 38 UpgradeScheduled { version: (u16, u16), height: Height }
+    /// A version began.
+    3 39 VersionBegan { version: (u16, u16) }
+    /// A row of the asset table changed.
+    3 40 AssetSet { asset: AssetId, status: String }
+    /// A market changed.
+    3 41 InstrumentSet { instrument: InstrumentId, change: String }
+    /// A role was defined, or retired.
+    3 42 RoleSet { role: RoleId, defined: bool }
+    /// A seat asks for a pause.
+    3 43 PauseAsked { pause: ProposalId, account: AccountId, module: Module, ticks: u64 }
+    /// A module stands still until a tick.
+    3 44 Paused { pause: ProposalId, module: Module, until: u64 }
+    /// A module goes on.
+    3 45 PauseEnded { module: Module, lifted: bool }
+    /// A seat may pause once more.
+    3 46 PauseRearmed { role: RoleId }
+    /// The genesis council has no power any more.
+    3 47 CouncilEnded { tick: u64 }
     /// An order entered its book.
     4 1 OrderPlaced { order: OrderId, owner: AccountId, instrument: InstrumentId }
     /// An order left its book without (further) fill; what it held is refunded.

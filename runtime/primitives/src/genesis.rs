@@ -142,6 +142,8 @@ pub struct Genesis {
     pub pairs: Vec<Pair>,
     /// Issuers of credentials: account, key, highest level.
     pub issuers: Vec<(AccountId, VerificationKey, u8)>,
+    /// Account that acts for the DAO until it stands on its own; none = nobody does.
+    pub council: Option<AccountId>,
 }
 
 impl Genesis {
@@ -159,12 +161,12 @@ impl Genesis {
 
 impl Cbor for Genesis {
     fn write(&self, w: &mut Writer) {
-        w.array(14).uint(1).put(&self.name).put(&self.hrp).uint(self.system_start_ms).put(&self.seed);
+        w.array(15).uint(1).put(&self.name).put(&self.hrp).uint(self.system_start_ms).put(&self.seed);
         w.put(&self.constants).put(&self.parameters).put(&self.assets).put(&self.accounts).put(&self.pools);
-        w.put(&self.zones).put(&self.instruments).put(&self.pairs).put(&self.issuers);
+        w.put(&self.zones).put(&self.instruments).put(&self.pairs).put(&self.issuers).put(&self.council);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        r.array(14)?;
+        r.array(15)?;
         let version = r.uint()?;
         if version != 1 {
             return Err(Malformed::UnknownVersion { version });
@@ -183,6 +185,7 @@ impl Cbor for Genesis {
             instruments: r.get()?,
             pairs: r.get()?,
             issuers: r.get()?,
+            council: r.get()?,
         })
     }
 }

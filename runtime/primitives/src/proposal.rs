@@ -5,7 +5,7 @@
 //! here, hence `Malformed`, like every action of a module that is not built.
 
 use crate::action::actions;
-use crate::cbor::{Bytes, Cbor, Reader, Writer};
+use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::genesis::AssetRow;
 use crate::governance::{Area, ProposalId, RoleId};
@@ -74,6 +74,22 @@ impl Class {
     }
 }
 
+/// The class that a proposer asks for; none (0 on the wire) for the class of its actions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AskedClass(pub Option<Class>);
+
+impl Cbor for AskedClass {
+    fn write(&self, w: &mut Writer) {
+        w.put(&self.0.map_or(0, Class::code));
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let at = r.position();
+        let code: u8 = r.get()?;
+        let class = Class::ALL.iter().copied().find(|class| class.code() == code);
+        if code == 0 || class.is_some() { Ok(Self(class)) } else { Err(Malformed::Shape { at }) }
+    }
+}
+
 code_enum! {
     /// What an executive says about another's proposal.
     pub enum Stance {
@@ -135,7 +151,7 @@ code_enum! {
 pub enum InstrumentOp {
     /// Lists it with a first reference tick.
     List(Instrument, u16),
-    /// No more orders; open ones are refunded, leases run on.
+    /// No more orders and batches; open orders may be cancelled or expire, leases run on.
     Delist,
     /// Moves the reference tick.
     RefPrice(u16),
@@ -378,7 +394,7 @@ actions! {
     /// Makes somebody a developer.
     0x0396 MintDeveloper { holder: AccountId, scope: u16, level: u8 }
     /// Burns a role NFT.
-    0x0397 RevokeNft { nft: Bytes<32> }
+    0x0397 RevokeNft { nft: Hash }
     /// Lets a seat pause once more.
     0x0398 PauseRearm { role: RoleId }
 }

@@ -29,6 +29,7 @@ use alloc::{
 };
 
 mod guarding;
+mod proposal;
 mod seats;
 mod stake;
 #[cfg(test)]
@@ -85,6 +86,7 @@ pub fn summary(action: &Action, c: &TextContext<'_>) -> String {
     stake::line(action, c)
         .or_else(|| seats::line(action, c))
         .or_else(|| guarding::line(action, c))
+        .or_else(|| proposal::line(action, c))
         .unwrap_or_else(|| line(action, c))
 }
 

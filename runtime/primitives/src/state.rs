@@ -127,6 +127,14 @@ pub enum Bug {
         /// Which sum.
         what: &'static str,
     },
+    /// The network runs rules that this program does not know.
+    #[error("node too old: version {}.{} begins at height {height}, install it", version.0, version.1)]
+    NodeTooOld {
+        /// What begins.
+        version: (u16, u16),
+        /// Where.
+        height: u64,
+    },
     /// An invariant does not hold.
     #[error("invariant broken: {what}")]
     Invariant {
@@ -186,9 +194,16 @@ pub struct Work<'v> {
     /// What was read from `base`: every transaction asks for the same parameters and asset rows.
     read: RefCell<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     block: Diff,
-    tx: Option<Diff>,
+    /// Branches over the block, each over the one before: a transaction, and inside it what may fail alone.
+    layers: Vec<Layer>,
     events: Vec<Event>,
-    events_before_tx: usize,
+}
+
+/// Changes that may still be dropped.
+#[derive(Debug)]
+struct Layer {
+    changes: Diff,
+    events_before: usize,
 }
 
 impl fmt::Debug for Work<'_> {
@@ -201,33 +216,50 @@ impl<'v> Work<'v> {
     /// Nothing changed yet.
     #[must_use]
     pub fn new(base: &'v dyn View) -> Self {
-        Self { base, read: RefCell::default(), block: Diff::new(), tx: None, events: Vec::new(), events_before_tx: 0 }
+        Self { base, read: RefCell::default(), block: Diff::new(), layers: Vec::new(), events: Vec::new() }
     }
 
     /// Opens the layer of one transaction.
     pub fn begin_tx(&mut self) {
-        self.tx = Some(Diff::new());
-        self.events_before_tx = self.events.len();
+        self.layers.push(Layer { changes: Diff::new(), events_before: self.events.len() });
     }
 
     /// Keeps the transaction's changes.
     pub fn keep_tx(&mut self) {
-        if let Some(tx) = self.tx.take() {
+        if let Some(layer) = self.layers.pop() {
             // Key by key: `append` would rebuild the block's whole layer for each transaction.
-            self.block.extend(tx);
+            self.layers.last_mut().map_or(&mut self.block, |below| &mut below.changes).extend(layer.changes);
         }
     }
 
     /// Drops the transaction's changes and events.
     pub fn drop_tx(&mut self) {
-        self.tx = None;
-        self.events.truncate(self.events_before_tx);
+        if let Some(layer) = self.layers.pop() {
+            self.events.truncate(layer.events_before);
+        }
+    }
+
+    /// Runs `steps` all or nothing on a branch: a rule that refuses leaves no change and no event.
+    pub fn attempt<T>(&mut self, steps: impl FnOnce(&mut Self) -> Result<T, Abort>) -> Result<Result<T, Abort>, Bug> {
+        self.begin_tx();
+        match steps(self) {
+            Ok(done) => {
+                self.keep_tx();
+                Ok(Ok(done))
+            }
+            Err(Abort::Bug(bug)) => Err(bug),
+            Err(rule @ Abort::Rule { .. }) => {
+                self.drop_tx();
+                Ok(Err(rule))
+            }
+        }
     }
 
     /// Raw value of a live key.
     #[must_use]
     pub fn get_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
-        for layer in self.tx.iter().chain(core::iter::once(&self.block)) {
+        let branches = self.layers.iter().rev().map(|layer| &layer.changes);
+        for layer in branches.chain(core::iter::once(&self.block)) {
             if let Some(change) = layer.get(key) {
                 return change.clone();
             }
@@ -271,12 +303,14 @@ impl<'v> Work<'v> {
     }
 
     fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
-        self.tx.as_mut().unwrap_or(&mut self.block).insert(key.into_vec(), value);
+        self.layers.last_mut().map_or(&mut self.block, |layer| &mut layer.changes).insert(key.into_vec(), value);
     }
 
     /// At most `limit` live keys with `prefix`, not below `from`, ascending, with their values decoded.
     pub fn scan<T: Cbor>(&self, prefix: &Key, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, T)>, Bug> {
-        let raw = scan_layers(self.base, &[Some(&self.block), self.tx.as_ref()], prefix.as_slice(), from, limit);
+        let layers: Vec<&Diff> =
+            core::iter::once(&self.block).chain(self.layers.iter().map(|layer| &layer.changes)).collect();
+        let raw = scan_layers(self.base, &layers, prefix.as_slice(), from, limit);
         raw.into_iter().map(|(key, value)| decode(&key, &value).map(|v| (key, v))).collect()
     }
 
@@ -294,7 +328,9 @@ impl<'v> Work<'v> {
     /// Ends the block: net changes (those that change nothing are left out) and events.
     #[must_use]
     pub fn finish(mut self) -> (Diff, Vec<Event>) {
-        self.keep_tx();
+        while !self.layers.is_empty() {
+            self.keep_tx();
+        }
         let mut block = core::mem::take(&mut self.block);
         block.retain(|key, value| self.base_value(key) != *value);
         (block, self.events)
@@ -307,16 +343,10 @@ fn decode<T: Cbor>(key: &[u8], bytes: &[u8]) -> Result<T, Bug> {
 }
 
 /// Merges layers over a base; later layers win.
-fn scan_layers(
-    base: &dyn View,
-    layers: &[Option<&Diff>],
-    prefix: &[u8],
-    from: &[u8],
-    limit: usize,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn scan_layers(base: &dyn View, layers: &[&Diff], prefix: &[u8], from: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let start = if from > prefix { from } else { prefix };
     let mut changed: BTreeMap<&[u8], &Option<Vec<u8>>> = BTreeMap::new();
-    for layer in layers.iter().flatten() {
+    for layer in layers {
         for (key, value) in layer.range(start.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
             changed.insert(key, value);
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 mod lives;
+mod proposals;
 mod random;
 mod votes;
 
@@ -13,8 +14,9 @@ use crate::preset::{Founders, Preset};
 use crate::system::{self, Cursor};
 use crate::tick;
 use alloc::vec::Vec;
+use nupeer_governance::treasury::ledger;
 use nupeer_primitives::action::Action;
-use nupeer_primitives::cbor::Bytes;
+use nupeer_primitives::cbor::{Bytes, Cbor};
 use nupeer_primitives::event::Event;
 use nupeer_primitives::governance::{CandidateNo, RoleId};
 use nupeer_primitives::state::{Abort, MemoryState, View, Work, apply_diff};
@@ -30,6 +32,7 @@ use nupeer_tokens::supply::NATIVE;
 const FUNDS: u64 = 1_000_000_000_000;
 const PEOPLE: u8 = 8;
 const ISSUER: AccountId = AccountId([99; 28]);
+const COUNCIL: AccountId = AccountId([98; 28]);
 
 fn who(n: u8) -> AccountId {
     AccountId([n; 28])
@@ -61,14 +64,20 @@ impl Dao {
             work.put(asset::key(row.id), &AssetRecord { issued, ..AssetRecord::new(row.clone()) });
         }
         for n in 1..=PEOPLE {
-            for token in NATIVE {
+            for token in NATIVE.into_iter().chain([AssetId::ADA]) {
                 let own = Balance { free: Amount::new(FUNDS), locked: Amount::ZERO };
                 work.put(bank::key(&who(n), token), &own);
             }
         }
         let issuer = Issuer { key: VerificationKey([9; 32]), level: 3, is_suspended: false };
         work.put(registry::key::issuer(&ISSUER), &issuer);
+        work.put(bank::key(&COUNCIL, AssetId::ADA), &Balance { free: Amount::new(FUNDS), locked: Amount::ZERO });
+        work.put(
+            bank::key(&ledger::ACCOUNT, AssetId::ADA),
+            &Balance { free: Amount::new(FUNDS), locked: Amount::ZERO },
+        );
         roles::first_state(&mut work);
+        super::proposals::first_state(&mut work, false, Some(COUNCIL)).unwrap();
         let (diff, _) = work.finish();
         let mut state = MemoryState::new();
         apply_diff(&mut state, &diff);
@@ -123,6 +132,7 @@ impl Dao {
         apply_diff(&mut self.state, &diff);
         self.events.extend(events);
         super::invariants::check(&Work::new(&self.state), self.ctx.epoch()).unwrap();
+        super::proposals::invariants(&Work::new(&self.state)).unwrap();
         results
     }
 
@@ -157,6 +167,8 @@ impl Dao {
 #[allow(clippy::large_enum_variant)]
 enum Step {
     Act(u8, Action),
+    /// The genesis council acts.
+    Council(Action),
     Bond(u8, AssetId, u64),
     Unbond(u8, AssetId, u64),
     /// The issuer certifies level 2 until an epoch.
@@ -169,7 +181,8 @@ impl Step {
     fn run(&self, work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
         let now = Now::of(work, ctx)?;
         match self {
-            Self::Act(n, action) => super::execute(work, ctx, &Actor { account: who(*n), session: None }, action),
+            Self::Act(n, action) => act(work, ctx, &who(*n), action),
+            Self::Council(action) => act(work, ctx, &COUNCIL, action),
             Self::Bond(n, token, amount) => {
                 let action = Action::Bond { token: *token, amount: Amount::new(*amount) };
                 crate::tokens::action::execute(work, ctx, &Actor { account: who(*n), session: None }, &action)
@@ -198,6 +211,14 @@ impl Step {
             Self::ReleaseRoleBond(n, token) => role_bond::release(work, &now, &who(*n), *token).map(|_| ()),
         }
     }
+}
+
+/// As `execute::dispatch` does it.
+fn act(work: &mut Work<'_>, ctx: &BlockContext, account: &AccountId, action: &Action) -> Result<(), Abort> {
+    let actor = Actor { account: *account, session: None };
+    let is_of_seats = matches!(action.code(), 0x0301..=0x0304 | 0x030C);
+    let run = if is_of_seats { super::execute } else { super::proposals::execute };
+    run(work, ctx, &actor, action)
 }
 
 fn position(work: &Work<'_>, n: u8, token: AssetId) -> Bond {

@@ -60,7 +60,8 @@ pub fn ancestors(work: &Work<'_>, site: ZoneId) -> Result<Vec<ZoneId>, Abort> {
     row.map(|(_, chain)| chain).ok_or_else(|| MarketError::ZoneUnknown { zone: site }.into())
 }
 
-fn write_instrument(
+/// Writes a market that is not there yet; the caller puts it into the list.
+pub fn write_instrument(
     work: &mut Work<'_>,
     id: InstrumentId,
     instrument: &Instrument,

@@ -17,6 +17,7 @@ use crate::context::BlockContext;
 use crate::params;
 use alloc::vec::Vec;
 use nupeer_primitives::market::Pair;
+use nupeer_primitives::proposal::Module;
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
 use nupeer_primitives::{InstrumentId, LeaseId};
 
@@ -29,6 +30,10 @@ const PAIRS_MAX: usize = 64;
 pub fn run(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
     let clock = tick(work, ctx)?;
     fire_timers(work, clock.now_ms)?;
+    if crate::paused::is_paused(work, Module::Market)? {
+        // Books stand still; leases, receipts and timers go on.
+        return Ok(());
+    }
     let seed = batch_seed(&ctx.genesis, &ctx.vrf_out);
     let session = Session { genesis: &ctx.genesis, seed: &seed, now_ms: clock.now_ms };
     for (at, _) in work.scan::<Pair>(&Key::new(0x25), &[], PAIRS_MAX)? {

@@ -509,7 +509,13 @@ pub fn pair(work: &Work<'_>, id: u16) -> Result<Option<Pair>, Bug> {
     work.get(&key::pair(id))
 }
 
-/// A listed instrument.
+/// A market that takes orders. One that was delisted is known to its leases alone.
+pub fn open_instrument(work: &Work<'_>, id: InstrumentId) -> Result<Option<Instrument>, Bug> {
+    let listed: Vec<InstrumentId> = work.expect(&key::listed(), "list of instruments")?;
+    if listed.binary_search(&id).is_err() { Ok(None) } else { instrument(work, id) }
+}
+
+/// A market that is or was listed.
 pub fn instrument(work: &Work<'_>, id: InstrumentId) -> Result<Option<Instrument>, Bug> {
     work.get(&key::instrument(id))
 }

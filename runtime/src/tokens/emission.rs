@@ -2,12 +2,13 @@
 //! over the next blocks, the ISPO's part into its budget. Whatever is not earned is never minted.
 
 use super::rules;
+use crate::governance::proposals::tables;
 use crate::params;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::state::{Abort, Bug, Work};
 use nupeer_primitives::{AccountId, Amount, AssetId, Epoch};
-use nupeer_tokens::emission::{GENESIS_RATE_PPB, Shares};
+use nupeer_tokens::emission::GENESIS_RATE_PPB;
 use nupeer_tokens::stake::{bonded, kind, stake_key};
 use nupeer_tokens::supply::{self, NATIVE};
 use nupeer_tokens::{ispo_ledger, reward_round, work_ledger};
@@ -36,7 +37,7 @@ fn close_token(work: &mut Work<'_>, token: AssetId, ended: u32) -> Result<(u64, 
     let bonded = bonded(work, token, ended)?.value();
     let bonded = u64::try_from(bonded).map_err(|_| Bug::Arithmetic { what: "bonded stake" })?;
     let limit = rules.emission(supply, rate);
-    let shares = Shares::of(token).split(limit);
+    let shares = tables::shares(work, token)?.split(limit);
     let next = rules.next_rate(rate, bonded, supply);
     work.put(stake_key(kind::RATE).u16(token.0), &next);
     let treasury = Amount::new(shares.treasury);

@@ -2,6 +2,7 @@
 
 use super::rules;
 use crate::context::BlockContext;
+use crate::governance::proposals::tables;
 use crate::preset;
 use alloc::vec::Vec;
 use nupeer_primitives::event::Event;
@@ -14,7 +15,10 @@ use nupeer_tokens::work_ledger::{self, FeeEarned};
 /// Counts the fees of this block's events, once all transactions have run.
 pub fn count(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
     let now = epoch32(ctx.epoch())?;
-    let fees: Vec<FeeEarned> = work.events().iter().filter_map(fee_earned).collect();
+    let mut fees = Vec::new();
+    for event in work.events() {
+        fees.extend(fee_earned(work, event)?);
+    }
     if fees.is_empty() {
         return Ok(());
     }
@@ -27,22 +31,27 @@ pub fn count(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "one event of many counts")]
-fn fee_earned(event: &Event) -> Option<FeeEarned> {
-    match event {
-        Event::FeePaid { class, provider, up_ppm, asset, treasury, .. } => Some(FeeEarned {
-            account: *provider,
-            token: Some(AssetId(u16::from(*class))).filter(|token| token.is_staking_token())?,
-            treasury_part: quote_units(*asset, treasury.get()),
-            service_ppm: u64::from(*up_ppm),
-            bond: 0,
-        }),
+fn fee_earned(work: &Work<'_>, event: &Event) -> Result<Option<FeeEarned>, Bug> {
+    Ok(match event {
+        Event::FeePaid { class, provider, up_ppm, asset, treasury, .. } => {
+            let token = AssetId(u16::from(*class));
+            let treasury_part = quote_units(work, *asset, treasury.get())?;
+            let (account, service_ppm, bond) = (*provider, u64::from(*up_ppm), 0);
+            let fee = FeeEarned { account, token, treasury_part, service_ppm, bond };
+            Some(fee).filter(|_| token.is_staking_token())
+        }
         _ => None,
-    }
+    })
 }
 
-/// The quote asset counts one to one; others have no rate and count nothing.
-fn quote_units(asset: AssetId, amount: u64) -> u64 {
-    if asset == preset::USD { amount } else { 0 }
+/// The quote asset counts one to one; others as the table of quote rates says, nothing where it says nothing.
+fn quote_units(work: &Work<'_>, asset: AssetId, amount: u64) -> Result<u64, Bug> {
+    if asset == preset::USD {
+        return Ok(amount);
+    }
+    let rate = tables::quote_rate(work, asset)?;
+    let units = u128::from(amount).saturating_mul(u128::from(rate)) / 1_000_000;
+    Ok(u64::try_from(units).unwrap_or(u64::MAX))
 }
 
 /// The provider's own active position in the token; 0 without the NFT that the area asks for.

@@ -3,10 +3,11 @@ use super::*;
 use crate::cbor::{Bytes, Cbor, Reader};
 use crate::credential::{DeviceAttestation, RevokeReason};
 use crate::finality::{Evidence, evidence::OffenceKind};
-use crate::governance::{Area, CandidateNo, RoleId};
+use crate::governance::{Area, CandidateNo, ProposalId, RoleId, VoteOption};
 use crate::hash::Hash;
 use crate::ids::{Epoch, Height, HostId, InstrumentId, OrderId, PoolId, Signature, Slot, ZoneId};
 use crate::market::{BidTerms, Filters, Grade, Standby};
+use crate::proposal::{AskedClass, Class, Inner, Module, PersonnelOp, Stance};
 use crate::receipt::{MeterReceipt, Role};
 use crate::tx::ActorAction;
 use proptest::prelude::*;
@@ -58,6 +59,17 @@ fn bid() -> Bid {
         volume: None,
         replaces: Some([1; 32]),
     }
+}
+
+/// Kinds of inner actions whose texts differ most; a proposal shows four of them.
+fn every_inner() -> Vec<Inner> {
+    alloc::vec![
+        Inner::SpendTreasury { asset: AssetId(16), to: account(5), amount: Amount::new(7_000_000) },
+        Inner::SetParam { name: "spend.window\n".into(), value: 6, at: Epoch(9) },
+        Inner::Personnel { role: RoleId::CFO, instance: 2, op: PersonnelOp::Discipline(500_000, 30) },
+        Inner::ScheduleUpgrade { version: (2, 0), height: Height(90_000) },
+        Inner::PauseRearm { role: RoleId::CISO },
+    ]
 }
 
 /// One of each action, in code order, and variants that read differently.
@@ -124,6 +136,33 @@ fn every_action() -> Vec<Action> {
         Action::Resign { role: RoleId::CISO },
         Action::DelegateVote { area: Area::Technical, to: Some(account(5)) },
         Action::DelegateVote { area: Area::General, to: None },
+        Action::Propose {
+            class: AskedClass(Some(Class::Constitution)),
+            actions: every_inner(),
+            uri: Bytes::new(b"https://x/1".to_vec()).unwrap(),
+            hash,
+            expedited: true,
+            deposit: Amount::new(10_000_000),
+        },
+        Action::Propose {
+            class: AskedClass(None),
+            actions: alloc::vec![Inner::Text { hash: Hash(hash) }],
+            uri: Bytes::default(),
+            hash,
+            expedited: false,
+            deposit: Amount::ZERO,
+        },
+        Action::Deposit { proposal: ProposalId(3), amount: Amount::new(5_000_000) },
+        Action::CancelProposal { proposal: ProposalId(3) },
+        Action::Adopt { proposal: ProposalId(3) },
+        Action::Stance { proposal: ProposalId(3), stance: Stance::Endorse },
+        Action::Stance { proposal: ProposalId(3), stance: Stance::Object },
+        Action::Stance { proposal: ProposalId(3), stance: Stance::None },
+        Action::Sponsor { proposal: ProposalId(3) },
+        Action::Vote { proposal: ProposalId(3), option: VoteOption::Against },
+        Action::Execute { proposal: ProposalId(3) },
+        Action::SignalReady { version: (1, 1) },
+        Action::Pause { module: Module::BridgeOut, ticks: 2 },
         Action::Provider { meta_hash: hash, asset: usd, bond: Amount::new(500_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Add, amount: Amount::new(1_000_000) },
         Action::ProviderBond { asset: usd, change: BondChange::Out, amount: Amount::new(1_000_000) },

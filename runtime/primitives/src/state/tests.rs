@@ -55,3 +55,38 @@ proptest! {
         prop_assert!(diff.iter().all(|(k, v)| base.get(k) != v.as_ref()), "a net diff holds no idle change");
     }
 }
+
+#[test]
+fn a_branch_inside_a_transaction_fails_alone() {
+    struct Refusal;
+    impl core::fmt::Display for Refusal {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("refused")
+        }
+    }
+    impl Rule for Refusal {
+        fn code(&self) -> u16 {
+            9_999
+        }
+        fn name(&self) -> &'static str {
+            "test.Refusal"
+        }
+    }
+    let state = MemoryState::new();
+    let key = |n| Key::new(0x7F).u8(n);
+    let mut work = Work::new(&state);
+    work.begin_tx();
+    work.put(key(1), &1u64);
+    let refused = work.attempt(|work| {
+        work.put(key(1), &2u64);
+        work.put(key(2), &2u64);
+        Err::<(), _>(Refusal.into())
+    });
+    assert!(matches!(refused, Ok(Err(_))));
+    assert_eq!(work.get::<u64>(&key(1)), Ok(Some(1)));
+    assert!(matches!(work.attempt(|work| Ok(work.put(key(3), &3u64))), Ok(Ok(()))));
+    let rows = work.scan::<u64>(&Key::new(0x7F), &[], 9).unwrap();
+    assert_eq!(rows.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1, 3]);
+    work.drop_tx();
+    assert_eq!(work.get::<u64>(&key(3)), Ok(None));
+}

@@ -39,6 +39,7 @@ const fn person(step: &Step) -> u8 {
         | Step::Certify(n, _)
         | Step::Revoke(n)
         | Step::ReleaseRoleBond(n, _) => *n,
+        Step::Council(_) => 0,
     }
 }
 

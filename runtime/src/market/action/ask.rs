@@ -5,7 +5,7 @@ use crate::market::batch::mult_bps;
 use crate::market::bond;
 use crate::market::book;
 use crate::market::error::MarketError;
-use crate::market::state::{AskEntry, Host, instrument, key, next_order};
+use crate::market::state::{AskEntry, Host, key, next_order, open_instrument};
 use nupeer_primitives::Amount;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::market::{Ask, HostState, Instrument};
@@ -17,7 +17,7 @@ const ASKS_PER_HOST_MAX: u64 = 16;
 /// Action 0406.
 pub fn ask(work: &mut Work<'_>, now_ms: u64, actor: &Actor, ask: &Ask) -> Result<(), Abort> {
     let Ask { host: host_id, instrument: id, tick, lots, standby_bps, traits } = *ask;
-    let listed = instrument(work, id)?.ok_or(MarketError::InstrumentUnknown { instrument: id })?;
+    let listed = open_instrument(work, id)?.ok_or(MarketError::InstrumentUnknown { instrument: id })?;
     let mut host: Host = work.get(&key::host(host_id))?.ok_or(MarketError::HostUnknown { host: host_id })?;
     if host.provider != actor.account || !actor.reaches_host(host_id) {
         return Err(MarketError::NotAuthorised { account: actor.account }.into());

@@ -6,7 +6,7 @@ use crate::market::book;
 use crate::market::error::MarketError;
 use crate::market::hold::InHand;
 use crate::market::lease::Lease;
-use crate::market::state::{Deal, instrument, key, next_order};
+use crate::market::state::{Deal, instrument, key, next_order, open_instrument};
 use crate::market::terms::{FeeShares, Terms, Windows};
 use crate::params;
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ pub fn bid(work: &mut Work<'_>, ctx: &BlockContext, now_ms: u64, actor: &Actor, 
         volume,
         replaces,
     } = bid;
-    let listed = instrument(work, *id)?.ok_or(MarketError::InstrumentUnknown { instrument: *id })?;
+    let listed = open_instrument(work, *id)?.ok_or(MarketError::InstrumentUnknown { instrument: *id })?;
     if *tick == 0 {
         return Err(MarketError::TickOutOfRange { tick: *tick, lo: 1, hi: u16::MAX }.into());
     }
