@@ -1,6 +1,7 @@
 //! Stake over state: whole lives through actions and blocks, with every invariant checked after each block.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
+mod genesis;
 mod lives;
 mod random;
 
