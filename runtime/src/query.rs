@@ -55,9 +55,12 @@ pub fn committee_digest(view: &dyn View, epoch: Epoch) -> Result<Option<Hash>, B
     committee::digest(&Work::new(view), epoch)
 }
 
+/// A block with its epoch, as finality marks it.
+pub type Marked = (Epoch, BlockId);
+
 /// Where finality stands on the chain up to this state (`None` before the first block), and the last block of each
 /// recent epoch.
-pub fn finality(view: &dyn View) -> Result<(Option<Head>, Vec<(Epoch, BlockId)>), Bug> {
+pub fn finality(view: &dyn View) -> Result<(Option<Head>, Vec<Marked>), Bug> {
     let work = Work::new(view);
     Ok((finality::head(&work)?, finality::epoch_ends(&work)?))
 }
