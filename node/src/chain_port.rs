@@ -1,17 +1,16 @@
 //! The API's view of this node: storage for what is committed, the engine for what waits.
 
 use crate::api::ports::{BlockAt, Chain, CommittedBlock, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
-use crate::core_thread::Core;
-use crate::engine::{Message, Outbound, SubmitError};
-use crate::mempool::PoolError;
+use crate::door::{Door, DoorError};
+use crate::engine::SubmitError;
+use crate::mempool::{PoolError, WaitingIds};
 use crate::storage::{Position, Storage, StoredBlock};
 use futures::future::BoxFuture;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::{Amount, BlockId, Height, TxId};
-use nupeer_runtime::validity::{Chain as Rules, CheckedTx};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, watch};
+use nupeer_runtime::validity::Chain as Rules;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Implements the API's port.
 #[derive(Debug)]
@@ -22,14 +21,12 @@ pub struct NodeChain {
     pub genesis: Genesis,
     /// What is committed.
     pub storage: Arc<Storage>,
-    /// What moves.
-    pub core: Core,
-    /// Effects of submissions go on to the network.
-    pub outbound: mpsc::UnboundedSender<Outbound>,
     /// Kept up to date by the driver.
     pub standing: watch::Receiver<Standing>,
     /// Ids of transactions that wait, for look-ups without the engine.
-    pub waiting: Arc<Mutex<HashSet<TxId>>>,
+    pub waiting: WaitingIds,
+    /// Where transactions come in.
+    pub door: Door,
 }
 
 /// A place of the API from one of storage.
@@ -67,7 +64,7 @@ impl Chain for NodeChain {
         if height.0 == 0 {
             return Some(Place { height, slot: nupeer_primitives::Slot(0), id: self.storage.origin() });
         }
-        let stored = self.storage.block_at(height).ok().flatten()?;
+        let stored = self.storage.header_at(height).ok().flatten()?;
         let header = nupeer_primitives::Header::decode(&stored.header).ok()?;
         Some(Place { height, slot: header.body.slot, id: stored.id })
     }
@@ -85,28 +82,24 @@ impl Chain for NodeChain {
         if let Some((height, index)) = self.storage.tx_place(id).ok().flatten() {
             return Some(TxPlace::Included { height, index });
         }
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.contains(id).then_some(TxPlace::Waiting)
+        self.waiting.contains(id).then_some(TxPlace::Waiting)
     }
 
-    fn submit(&self, tx: CheckedTx) -> BoxFuture<'_, Result<Amount, Refusal>> {
+    fn submit(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<(TxId, Amount), Refusal>> {
         Box::pin(async move {
             match self.standing().mode {
                 Mode::Syncing => return Err(Refusal::Syncing),
                 Mode::Stopping => return Err(Refusal::Stopping),
+                Mode::DiskFull => return Err(Refusal::DiskFull),
                 Mode::Following => {}
             }
-            let effects = self.core.ask(Message::Tx(Arc::new(tx))).await.ok_or(Refusal::Stopping)?;
-            let mut answer = Err(Refusal::Stopping);
-            for effect in effects {
-                if let Outbound::TxTaken { fee, .. } = &effect {
-                    answer = Ok(Amount::new(*fee));
-                } else if let Outbound::TxRefused { error, .. } = &effect {
-                    answer = Err(refusal(error));
-                }
-                drop(self.outbound.send(effect));
+            match self.door.enter(tx).await {
+                Ok((id, fee)) => Ok((id, Amount::new(fee))),
+                Err(DoorError::Malformed(error)) => Err(Refusal::Malformed(error)),
+                Err(DoorError::Refused(error)) => Err(refusal(&error)),
+                Err(DoorError::Busy) => Err(Refusal::Busy),
+                Err(DoorError::Closed) => Err(Refusal::Stopping),
             }
-            answer
         })
     }
 
@@ -121,6 +114,7 @@ impl Chain for NodeChain {
 
 fn refusal(error: &SubmitError) -> Refusal {
     match error {
+        SubmitError::DiskFull => Refusal::DiskFull,
         SubmitError::Ledger(abort) => Refusal::Ledger(abort.clone()),
         SubmitError::Pool(pool) => {
             let name = match pool {

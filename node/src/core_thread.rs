@@ -9,8 +9,10 @@ const QUEUE_MAX: usize = 1_024;
 
 type Look = Box<dyn FnOnce(&Engine) + Send>;
 
+type Then = Box<dyn FnOnce(Vec<Outbound>) + Send>;
+
 enum Command {
-    Handle(Message, Option<oneshot::Sender<Vec<Outbound>>>),
+    Handle(Message, Option<Then>),
     Look(Look),
 }
 
@@ -41,12 +43,7 @@ impl Core {
                             }
                         }
                     }
-                    Command::Handle(message, Some(reply)) => {
-                        // Whoever asked may be gone; the effects must not be lost with it.
-                        if let Err(effects) = reply.send(engine.handle(message)) {
-                            effects.into_iter().for_each(|effect| drop(out.send(effect)));
-                        }
-                    }
+                    Command::Handle(message, Some(then)) => then(engine.handle(message)),
                     Command::Look(look) => look(&engine),
                 }
             }
@@ -65,13 +62,10 @@ impl Core {
         let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, None)).is_ok()).await;
     }
 
-    /// Sends a message and gives what the engine wants because of it.
-    pub async fn ask(&self, message: Message) -> Option<Vec<Outbound>> {
-        let (reply, answer) = oneshot::channel();
-        let sender = self.0.clone();
-        // A refused send drops `reply`, which ends the wait below.
-        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, Some(reply))).is_ok()).await;
-        answer.await.ok()
+    /// Sends a message from a thread that may wait. What the engine wants because of it goes to `then`, which runs on the
+    /// engine's thread and must not wait.
+    pub fn send_then(&self, message: Message, then: impl FnOnce(Vec<Outbound>) + Send + 'static) {
+        let _ = self.0.send(Command::Handle(message, Some(Box::new(then))));
     }
 
     /// Looks at the engine between two messages.

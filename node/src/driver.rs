@@ -1,22 +1,24 @@
 //! Between the engine and the world: carries out what the engine wants, brings it what happens.
 
+mod fetch;
+
 use crate::api::Metrics;
 use crate::api::ports::{Mode as ApiMode, Standing};
 use crate::chain_port::place;
 use crate::core_thread::Core;
+use crate::door::Door;
 use crate::engine::executor::ExecuteError;
 use crate::engine::{Message, Outbound};
 use crate::p2p::{Event, Events, Handle, Judgement, NetErr, Peer, Protocol, Responder, Topic};
 use crate::storage::Storage;
 use crate::wire::{self, Hello};
 use nupeer_consensus::effect::{DropReason, Metric, Topic as ConsensusTopic};
-use nupeer_consensus::input::{Input, MsgId, Point, Status};
+use nupeer_consensus::input::{Input, Point, Status};
 use nupeer_consensus::state::{Mode, final_point};
 use nupeer_primitives::genesis::Genesis;
-use nupeer_primitives::{Cbor, GenesisHash, PoolId, Slot, TxId};
-use nupeer_runtime::validity::{Chain, CheckedTx};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use nupeer_primitives::{Cbor, GenesisHash, PoolId, Slot};
+use nupeer_runtime::validity::Chain;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 
@@ -40,12 +42,10 @@ pub struct Driver {
     pub network: Handle,
     /// What is committed.
     pub storage: Arc<Storage>,
-    /// Ids that wait in the mempool.
-    pub waiting: Arc<Mutex<HashSet<TxId>>>,
+    /// Where transactions come in.
+    pub door: Door,
     /// For operators.
     pub metrics: Arc<Metrics>,
-    /// Effects, also of submissions.
-    pub outbound: mpsc::UnboundedSender<Outbound>,
     /// What the API shows.
     pub standing: Arc<watch::Sender<Standing>>,
     /// Whom this node makes blocks for.
@@ -119,7 +119,11 @@ impl Driver {
         let pool = self.pool;
         let seen = self.core.look(move |engine| {
             let state = engine.consensus();
-            let mode = if state.mode() == Mode::Following { ApiMode::Following } else { ApiMode::Syncing };
+            let mode = match (engine.is_paused(), state.mode()) {
+                (true, Mode::Following | Mode::Syncing) => ApiMode::DiskFull,
+                (false, Mode::Following) => ApiMode::Following,
+                (false, Mode::Syncing) => ApiMode::Syncing,
+            };
             let tip = place(engine.executor.storage.position());
             let last = final_point(state);
             let last = last.map_or(tip, |p| crate::api::ports::Place { height: p.height, slot: p.slot, id: p.id });
@@ -168,11 +172,16 @@ impl Driver {
                 }
                 Outbound::WakeAt { slot, ms } => self.clone().wake_at(slot, ms),
                 Outbound::Moved { reverted, applied } => self.moved(reverted.len(), applied.len()).await,
-                Outbound::TxTaken { id, .. } => {
-                    self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-                }
-                Outbound::TxRefused { .. } => {}
+                Outbound::TxTaken { .. } | Outbound::TxRefused { .. } => {}
                 Outbound::Note(metric) => self.note(metric),
+                Outbound::Paused(error) => {
+                    tracing::error!(%error, "disk full: nothing is signed or committed until there is room");
+                    self.look_up_standing().await;
+                }
+                Outbound::Resumed => {
+                    tracing::info!("there is room on the disk again: signing and committing");
+                    self.look_up_standing().await;
+                }
                 Outbound::Halt(error) => self.halt(&error),
             }
         }
@@ -193,8 +202,7 @@ impl Driver {
 
     fn ask_bodies(self, req: nupeer_consensus::input::Req, peer: Peer, ids: Vec<nupeer_primitives::BlockId>) {
         drop(tokio::spawn(async move {
-            let answer = self.network.request(peer, Protocol::Blocks, wire::ids_to_bytes(&ids)).await;
-            let bodies = answer.and_then(|bytes| wire::bodies_from_bytes(&bytes).map_err(|_| NetErr::Garbled));
+            let bodies = self.fetch_bodies(peer, &ids).await;
             self.core.send_async(Message::Bodies(req, ids, bodies)).await;
         }));
     }
@@ -217,10 +225,6 @@ impl Driver {
         }
         for _ in 0..applied {
             self.metrics.block_applied(Duration::ZERO, Duration::ZERO);
-        }
-        let ids = self.core.look(|engine| engine.mempool.ids().copied().collect::<HashSet<TxId>>()).await;
-        if let Some(ids) = ids {
-            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = ids;
         }
         self.look_up_standing().await;
     }
@@ -269,7 +273,11 @@ impl Driver {
                         .send_async(Message::Consensus(Input::Gossip { from, id, topic: ConsensusTopic::Head, bytes }))
                         .await;
                 }
-                Event::Gossip { id, topic: Topic::Tx, bytes, .. } => self.clone().take_txs(id, bytes),
+                Event::Gossip { id, topic: Topic::Tx, bytes, .. } => {
+                    if !self.door.bring(id, bytes) {
+                        self.network.judge(id, Judgement::Ignore);
+                    }
+                }
                 Event::Gossip { id, topic: Topic::Evidence, .. } => self.network.judge(id, Judgement::Ignore),
                 Event::Request { protocol, bytes, responder, .. } => self.clone().serve(protocol, bytes, responder),
             }
@@ -291,29 +299,6 @@ impl Driver {
                 known = true;
                 self.core.send_async(Message::Consensus(input)).await;
                 tokio::time::sleep(STATUS_EVERY).await;
-            }
-        }));
-    }
-
-    fn take_txs(self, id: MsgId, bytes: Vec<u8>) {
-        drop(tokio::spawn(async move {
-            let chain = self.chain.clone();
-            let checked = tokio::task::spawn_blocking(move || {
-                let txs = wire::txs_from_bytes(&bytes).ok()?;
-                CheckedTx::all(&chain, txs).ok()
-            });
-            match checked.await.ok().flatten() {
-                Some(txs) => {
-                    self.network.judge(id, Judgement::Accept);
-                    for tx in txs {
-                        // The batch itself is relayed by gossip: what it makes the engine relay again is left out.
-                        let effects = self.core.ask(Message::Tx(Arc::new(tx))).await.unwrap_or_default();
-                        for effect in effects.into_iter().filter(|e| !matches!(e, Outbound::RelayTx(_))) {
-                            drop(self.outbound.send(effect));
-                        }
-                    }
-                }
-                None => self.network.judge(id, Judgement::Reject),
             }
         }));
     }
@@ -340,8 +325,14 @@ impl Driver {
                         .map(|b| wire::bodies_to_bytes(&b)),
                     Err(_) => None,
                 },
-                Protocol::Txs => match wire::tx_ids_from_bytes(&bytes) {
-                    Ok(ids) => self.core.look(move |e| e.waiting_txs(&ids)).await.map(|txs| txs.to_cbor()),
+                Protocol::Compact => match wire::ids_from_bytes(&bytes) {
+                    Ok(ids) => self.core.look(move |e| e.compact_of(&ids)).await.map(|b| wire::compact_to_bytes(&b)),
+                    Err(_) => None,
+                },
+                Protocol::Txs => match wire::txs_of_from_bytes(&bytes) {
+                    Ok(ask) => {
+                        self.core.look(move |e| e.txs_of_body(&ask.block, &ask.ids)).await.map(|txs| txs.to_cbor())
+                    }
                     Err(_) => None,
                 },
                 Protocol::Peers => None,

@@ -6,7 +6,10 @@
 //! rests on is durable.
 //!
 //! # Invariants
-//! - A write that fails stops signing at once ([`Outbound::Halt`]); nothing after it in the same step is carried out.
+//! - A write that fails stops signing at once; nothing after it in the same step is carried out.
+//! - Where the disk is full that is a pause ([`Outbound::Paused`]): reads are served, transactions refused, and with the
+//!   first clock tick that finds room the engine boots again from what is on disk, as after a crash, so nothing that the
+//!   lost write should have preceded can have happened. Any other failure is the end ([`Outbound::Halt`]).
 //! - The API and peers see a block only after it is committed.
 //!
 //! # What it deliberately does not do
@@ -17,6 +20,7 @@ pub mod bodies;
 mod effects;
 pub mod executor;
 pub mod header_state;
+mod pause;
 mod serve;
 mod submit;
 
@@ -26,10 +30,11 @@ use agent::Agent;
 use executor::{ExecuteError, Executor};
 use nupeer_consensus::effect::{DropReason, FaultKind, Judgement, Metric};
 use nupeer_consensus::header::CryptoJob;
-use nupeer_consensus::input::{Input, Job, MsgId, NetErr, Peer, Req};
+use nupeer_consensus::input::{Input, Job, MsgId, NetErr, Peer, Req, Status};
 use nupeer_consensus::state::State;
 use nupeer_primitives::{BlockId, TxId};
 use nupeer_runtime::validity::CheckedTx;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use submit::SubmitError;
@@ -41,8 +46,8 @@ pub enum Message {
     Consensus(Input),
     /// Answer to [`Outbound::GetBodies`]: position n answers the n-th id.
     Bodies(Req, Vec<BlockId>, Result<Vec<Option<Vec<u8>>>, NetErr>),
-    /// A checked transaction; the answer stands in [`Outbound::TxTaken`] or [`Outbound::TxRefused`].
-    Tx(Arc<CheckedTx>),
+    /// Checked transactions; for each the answer stands in [`Outbound::TxTaken`] or [`Outbound::TxRefused`], in order.
+    Txs(Vec<Arc<CheckedTx>>),
 }
 
 /// What the engine wants done, in order.
@@ -96,8 +101,20 @@ pub enum Outbound {
     },
     /// For the operator.
     Note(Metric),
-    /// Our own failure: the node must stop (bug) or stop signing (disk).
+    /// The disk is full: nothing is signed or committed until [`Outbound::Resumed`].
+    Paused(ExecuteError),
+    /// There is room again.
+    Resumed,
+    /// Our own failure, or the disk's: the node must stop.
     Halt(ExecuteError),
+}
+
+/// Whether the engine moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Health {
+    Running,
+    Paused,
+    Halted,
 }
 
 /// See the module header.
@@ -110,13 +127,16 @@ pub struct Engine {
     pub mempool: Mempool,
     agent: Option<Agent>,
     slot: u64,
-    halted: bool,
+    health: Health,
+    /// Connected peers, for another boot.
+    peers: BTreeMap<Peer, Status>,
 }
 
 impl Engine {
     /// Boots from disk. `state` is fresh; the executor holds the committed chain.
     pub fn boot(state: State, executor: Executor, agent: Option<Agent>) -> Result<(Self, Vec<Outbound>), ExecuteError> {
-        let mut engine = Self { state, executor, mempool: Mempool::default(), agent, slot: 0, halted: false };
+        let (mempool, health, peers) = (Mempool::default(), Health::Running, BTreeMap::new());
+        let mut engine = Self { state, executor, mempool, agent, slot: 0, health, peers };
         let persisted = engine.load_persisted()?;
         let out = engine.handle(Message::Consensus(Input::Boot(Box::new(persisted))));
         Ok((engine, out))
@@ -128,26 +148,38 @@ impl Engine {
         &self.state
     }
 
+    /// Whether it waits for room on the disk.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        matches!(self.health, Health::Paused)
+    }
+
     /// Takes one message in.
     pub fn handle(&mut self, message: Message) -> Vec<Outbound> {
         let mut out = Vec::new();
-        if self.halted {
-            return out;
+        self.remember_peer(&message);
+        match self.health {
+            Health::Running => self.take(message, &mut out),
+            Health::Paused => self.wait_for_room(message, &mut out),
+            Health::Halted => {}
         }
+        out
+    }
+
+    fn take(&mut self, message: Message, out: &mut Vec<Outbound>) {
         match message {
             Message::Consensus(input) => {
                 if let Input::Clock { slot, .. } = input {
                     self.tick(slot);
                 }
-                self.step(input, &mut out);
+                self.step(input, out);
             }
             Message::Bodies(req, ids, answer) => {
                 let answer = answer.map(|bodies| self.take_bodies(&ids, bodies));
-                self.step(Input::Bodies(req, answer), &mut out);
+                self.step(Input::Bodies(req, answer), out);
             }
-            Message::Tx(tx) => self.submit(tx, &mut out),
+            Message::Txs(txs) => self.submit(txs, out),
         }
-        out
     }
 
     fn tick(&mut self, slot: u64) {
@@ -164,13 +196,12 @@ impl Engine {
             for effect in nupeer_consensus::step::step(&mut self.state, input) {
                 match self.carry_out(effect, out) {
                     Ok(answer) => inputs.extend(answer),
-                    Err(error) => {
-                        self.halted = true;
-                        out.push(Outbound::Halt(error));
-                        return;
-                    }
+                    Err(error) => return self.stop(error, out),
                 }
             }
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

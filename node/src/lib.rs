@@ -10,12 +10,15 @@
 
 pub mod api;
 pub mod chain_port;
+pub mod checked;
 pub mod config;
 pub mod core_thread;
+pub mod door;
 pub mod driver;
 pub mod engine;
 pub mod mempool;
 pub mod node;
 pub mod p2p;
+mod recent;
 pub mod storage;
 pub mod wire;

@@ -5,11 +5,12 @@
 //! - One transaction per (payer, sequence number); a replacement pays a tenth more.
 //! - Order: fee per weight, then arrival; within a payer by sequence number.
 
+use nupeer_consensus::compact::ShortId;
 use nupeer_primitives::{AccountId, Slot, TxId};
 use nupeer_runtime::validity::CheckedTx;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use thiserror::Error;
 
 /// Bytes of all waiting transactions.
@@ -48,11 +49,30 @@ struct Waiting {
 /// Better ranks first: fee per weight in millionths, then arrival.
 type Rank = (Reverse<u64>, u64);
 
+/// The ids in a pool, for those who look from other threads while the pool moves.
+#[derive(Clone, Debug, Default)]
+pub struct WaitingIds(Arc<RwLock<HashSet<TxId>>>);
+
+impl WaitingIds {
+    /// Whether a transaction waits.
+    #[must_use]
+    pub fn contains(&self, id: &TxId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    fn ids(&self) -> RwLockWriteGuard<'_, HashSet<TxId>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Mempool {
     by_id: HashMap<TxId, Waiting>,
+    ids: WaitingIds,
     by_rank: BTreeMap<Rank, TxId>,
+    /// Two transactions may share a short id: the later one is found, and whoever asks compares hashes.
+    by_short: BTreeMap<ShortId, TxId>,
     by_payer: HashMap<AccountId, BTreeMap<u64, TxId>>,
     bytes: u64,
     arrivals: u64,
@@ -81,6 +101,12 @@ impl Mempool {
     #[must_use]
     pub fn get(&self, id: &TxId) -> Option<Arc<CheckedTx>> {
         self.by_id.get(id).map(|waiting| Arc::clone(&waiting.tx))
+    }
+
+    /// A waiting transaction by its short id.
+    #[must_use]
+    pub fn get_short(&self, id: &ShortId) -> Option<Arc<CheckedTx>> {
+        self.by_short.get(id).and_then(|id| self.get(id))
     }
 
     /// Whether a transaction waits.
@@ -113,7 +139,9 @@ impl Mempool {
         }
         self.bytes = self.bytes.saturating_add(tx.size);
         self.by_rank.insert(rank, tx.id);
+        self.by_short.insert(ShortId::of_leaf(&tx.leaf), tx.id);
         self.by_payer.entry(tx.tx.body.payer).or_default().insert(tx.tx.body.seq, tx.id);
+        self.ids.ids().insert(tx.id);
         self.by_id.insert(tx.id, Waiting { tx, fee, rank });
         Ok(())
     }
@@ -143,8 +171,13 @@ impl Mempool {
     /// Drops a transaction.
     pub fn remove(&mut self, id: &TxId) {
         let Some(waiting) = self.by_id.remove(id) else { return };
+        self.ids.ids().remove(id);
         self.bytes = self.bytes.saturating_sub(waiting.tx.size);
         self.by_rank.remove(&waiting.rank);
+        let short = ShortId::of_leaf(&waiting.tx.leaf);
+        if self.by_short.get(&short) == Some(id) {
+            self.by_short.remove(&short);
+        }
         let payer = waiting.tx.tx.body.payer;
         if let Some(own) = self.by_payer.get_mut(&payer) {
             own.remove(&waiting.tx.tx.body.seq);
@@ -188,8 +221,9 @@ impl Mempool {
         out
     }
 
-    /// All ids, for compact blocks.
-    pub fn ids(&self) -> impl Iterator<Item = &TxId> {
-        self.by_id.keys()
+    /// The ids that wait, kept up to date.
+    #[must_use]
+    pub fn ids(&self) -> WaitingIds {
+        self.ids.clone()
     }
 }

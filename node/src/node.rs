@@ -4,7 +4,8 @@ use crate::api::{self, Api, Metrics};
 use crate::chain_port::NodeChain;
 use crate::config::Config;
 use crate::core_thread::Core;
-use crate::driver::{Driver, first_standing, short};
+use crate::door::Door;
+use crate::driver::{Driver, first_standing, short, slot_of, wall_ms};
 use crate::engine::Engine;
 use crate::engine::agent::{Agent, Folder};
 use crate::engine::executor::Executor;
@@ -18,10 +19,12 @@ use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::validity::Chain;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+
+/// A ban is never longer (consensus.md §14), whatever a record says.
+const LONGEST_BAN: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
 
 /// Runs a node until it is told to stop.
 pub async fn run(config: Config) -> Result<()> {
@@ -42,6 +45,7 @@ pub async fn run(config: Config) -> Result<()> {
     let executor = Executor::new(chain.clone(), Arc::clone(&storage), genesis.seed, config.audit);
     let (engine, first_effects) = Engine::boot(state, executor, agent).context("starting from disk")?;
     let (network, events) = p2p::Network::start(network_config(&config, &chain)?).await?;
+    keep_bans(&network, &storage, &genesis)?;
     for address in network.listening() {
         tracing::info!(%address, "listening");
     }
@@ -49,20 +53,20 @@ pub async fn run(config: Config) -> Result<()> {
     for effect in first_effects {
         drop(outbound.send(effect));
     }
+    let (checked, waiting) = (Arc::clone(&engine.executor.checked), engine.mempool.ids());
     let (core, engine_thread) = Core::start(engine, outbound.clone())?;
+    let door = Door::open(checked, core.clone(), outbound)?;
     let (standing, standing_seen) = watch::channel(first_standing(&storage, &genesis, pool));
     let (stop, mut stop_seen) = watch::channel(None);
     let metrics = Arc::new(Metrics::new());
-    let waiting = Arc::new(Mutex::new(HashSet::new()));
     let driver = Driver {
         chain: chain.clone(),
         system_start_ms: genesis.system_start_ms,
         core: core.clone(),
         network: network.clone(),
         storage: Arc::clone(&storage),
-        waiting: Arc::clone(&waiting),
+        door: door.clone(),
         metrics: Arc::clone(&metrics),
-        outbound: outbound.clone(),
         standing: Arc::new(standing),
         pool,
         stop: Arc::new(stop),
@@ -73,7 +77,8 @@ pub async fn run(config: Config) -> Result<()> {
         tokio::spawn(driver.clone().run_clock()),
         tokio::spawn(driver.clone().run_standing()),
     ];
-    let port = NodeChain { rules: chain, genesis, storage, core, outbound, standing: standing_seen, waiting };
+    let port = NodeChain { rules: chain, genesis, storage, standing: standing_seen, waiting, door };
+    drop(core);
     let api_stop = Arc::new(tokio::sync::Notify::new());
     let serving = serve_api(&config, Arc::new(port), metrics, Arc::clone(&api_stop)).await?;
     let reason = tokio::select! {
@@ -92,6 +97,20 @@ pub async fn run(config: Config) -> Result<()> {
         Some(reason) => bail!("{reason}"),
         None => Ok(()),
     }
+}
+
+/// Peers that consensus banned in an earlier life stay banned in the transport.
+fn keep_bans(network: &p2p::Handle, storage: &Storage, genesis: &Genesis) -> Result<()> {
+    let slot_ms = genesis.constants.slot_ms;
+    let (now, _) = slot_of(genesis.system_start_ms, slot_ms, wall_ms());
+    for ban in storage.bans()? {
+        let slots = ban.until.0.saturating_sub(now);
+        if slots > 0 {
+            let left = std::time::Duration::from_millis(slots.saturating_mul(slot_ms));
+            network.ban(p2p::Peer(ban.peer), left.min(LONGEST_BAN));
+        }
+    }
+    Ok(())
 }
 
 /// Ends the driver, then the engine, which ends with its last sender; whatever it was committing is committed.

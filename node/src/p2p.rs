@@ -30,6 +30,7 @@ mod codec;
 mod dialer;
 mod handle;
 mod key;
+mod names;
 mod protocol;
 mod task;
 
@@ -53,7 +54,7 @@ pub struct Config {
     pub genesis: GenesisHash,
     /// Where to listen, as `/ip4/0.0.0.0/tcp/3001` or `/ip4/0.0.0.0/udp/3001/quic-v1`; port 0 takes a free one.
     pub listen: Vec<Multiaddr>,
-    /// Peers to begin with, with or without `/p2p/<peer id>`.
+    /// Peers to begin with, numbered or named (`/dns4/...`), with or without `/p2p/<peer id>`.
     pub bootstrap: Vec<Multiaddr>,
     /// Addresses under which others reach this node, when they differ from `listen`.
     pub external: Vec<Multiaddr>,

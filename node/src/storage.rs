@@ -11,6 +11,7 @@
 //!
 //! # Invariants
 //! - Readers see one block's state: a [`Snapshot`] never moves.
+//! - State used lately is kept in memory as the newest block left it, and is changed only with the tip (`hot`).
 //! - A full disk is [`StorageError::DiskFull`] and changes nothing; the node stops signing and may try again. Space is
 //!   measured before each batch, so the database itself never meets the end of the disk in normal running.
 //! - A read that fails, or bytes of ours that do not decode, stop the process with exit code 74: a node that can't
@@ -25,13 +26,14 @@ mod columns;
 mod commit;
 mod consensus;
 mod error;
+mod hot;
 mod memory;
 mod overlay;
 mod pages;
 pub mod rocks;
 mod snapshot;
 
-pub use chain::StoredBlock;
+pub use chain::{StoredBlock, StoredHeader};
 pub use columns::{Column, Columns, Entry, Reader, Write};
 pub use commit::Commit;
 pub use consensus::ConsensusRecords;
@@ -49,7 +51,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Blocks that can be undone beyond k.
 const UNDO_BEYOND_K: u64 = 64;
 /// Layout of the columns. A folder of another layout is refused, never guessed at.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 
 nupeer_primitives::record! {
     /// A place on the committed chain.
@@ -80,6 +82,7 @@ pub struct Origin<'a> {
 pub struct Storage {
     columns: Box<dyn Columns>,
     tip: RwLock<Arc<Tip>>,
+    hot: hot::Hot,
     origin: BlockId,
     undo_blocks: u64,
 }
@@ -101,7 +104,8 @@ impl Storage {
             columns.write(empty_tree(origin.id))?;
         }
         let tip = load_tip(columns.reader().as_ref(), origin.id)?;
-        let storage = Self { columns, tip: RwLock::new(Arc::new(tip)), origin: origin.id, undo_blocks };
+        let storage =
+            Self { columns, tip: RwLock::new(Arc::new(tip)), hot: hot::Hot::default(), origin: origin.id, undo_blocks };
         if storage.columns.reader().get(Column::Meta, meta::READY)?.is_none() {
             storage.write_first_state(origin.state)?;
         }
@@ -111,6 +115,11 @@ impl Storage {
     /// Opens a RocksDB folder, creating it where there is none.
     pub fn open_rocks(options: &rocks::Options, origin: &Origin<'_>) -> Result<Self, StorageError> {
         Self::open(Box::new(rocks::RocksColumns::open(options)?), origin)
+    }
+
+    /// Whether writing may go on after it failed for want of room.
+    pub fn check_room(&self) -> Result<(), StorageError> {
+        self.columns.check_room()
     }
 
     /// The newest committed block.
@@ -128,9 +137,9 @@ impl Storage {
     /// State and tree after the newest committed block, frozen.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<'_> {
-        // The lock is held while the reader is made, so that both show the same block.
+        // The lock is held while the reader is made, so that all three show the same block.
         let tip = self.tip();
-        Snapshot::new(self.columns.reader(), Arc::clone(&tip))
+        Snapshot::new(self.columns.reader(), Arc::clone(&tip), &self.hot)
     }
 
     fn tip(&self) -> RwLockReadGuard<'_, Arc<Tip>> {

@@ -1,10 +1,11 @@
 //! What nodes ask each other, as bytes (consensus.md §14). Every list is bounded before it is allocated.
 
+use nupeer_consensus::compact::{CompactBody, ShortId, TXS_PER_REQUEST_MAX};
 use nupeer_consensus::input::Point;
 use nupeer_consensus::sync::{HEADERS_PER_REQUEST_MAX, LOCATOR_MAX};
 use nupeer_primitives::block::HEADER_BYTES_MAX;
 use nupeer_primitives::error::Malformed;
-use nupeer_primitives::{BlockId, Cbor, GenesisHash, Hash, Reader, Transaction, TxId, Writer, record};
+use nupeer_primitives::{BlockId, Cbor, GenesisHash, Hash, Reader, Transaction, Writer, record};
 
 /// Bodies of one question.
 const BODIES_MAX: usize = 64;
@@ -45,9 +46,48 @@ pub fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<BlockId>, Malformed> {
     exact(bytes, |r| r.list(LOCATOR_MAX.max(BODIES_MAX)))
 }
 
-/// Ids of transactions.
-pub fn tx_ids_from_bytes(bytes: &[u8]) -> Result<Vec<TxId>, Malformed> {
-    exact(bytes, |r| r.list(256))
+record! {
+    /// `txs/1`: transactions of a body by short id.
+    pub struct TxsOf {
+        /// The block.
+        pub block: BlockId,
+        /// At most [`TXS_PER_REQUEST_MAX`].
+        pub ids: Vec<ShortId>,
+    }
+}
+
+/// A question for transactions.
+pub fn txs_of_from_bytes(bytes: &[u8]) -> Result<TxsOf, Malformed> {
+    exact(bytes, |r| {
+        r.array(2)?;
+        Ok(TxsOf { block: r.get()?, ids: r.list(TXS_PER_REQUEST_MAX)? })
+    })
+}
+
+/// An answer of compact bodies.
+#[must_use]
+pub fn compact_to_bytes(bodies: &[Option<CompactBody>]) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.array(bodies.len());
+    for body in bodies {
+        match body {
+            Some(body) => w.put(body),
+            None => w.null(),
+        };
+    }
+    w.finish()
+}
+
+/// Compact bodies, one for each id asked.
+pub fn compact_from_bytes(bytes: &[u8]) -> Result<Vec<Option<CompactBody>>, Malformed> {
+    exact(bytes, |r| {
+        let count = r.array_max(BODIES_MAX)?;
+        let mut out = Vec::new();
+        for _ in 0..count {
+            out.push(if r.null()? { None } else { Some(r.get()?) });
+        }
+        Ok(out)
+    })
 }
 
 /// An answer of headers.
@@ -123,7 +163,15 @@ mod tests {
         #[test]
         fn junk_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = (headers_from_bytes(&bytes), bodies_from_bytes(&bytes), ids_from_bytes(&bytes), txs_from_bytes(&bytes));
-            let _ = Hello::from_cbor(&bytes, 512);
+            let _ = (Hello::from_cbor(&bytes, 512), compact_from_bytes(&bytes), txs_of_from_bytes(&bytes));
+        }
+        #[test]
+        fn compact_bodies_are_read(ids in prop::collection::vec(prop::option::of(prop::collection::vec(any::<[u8; 8]>(), 0..20)), 0..20)) {
+            let bodies: Vec<Option<CompactBody>> = ids
+                .into_iter()
+                .map(|ids| ids.map(|ids| CompactBody { certs: Vec::new(), txs: ids.into_iter().map(ShortId).collect() }))
+                .collect();
+            prop_assert_eq!(compact_from_bytes(&compact_to_bytes(&bodies)).unwrap(), bodies);
         }
     }
 
@@ -131,5 +179,8 @@ mod tests {
     fn a_list_longer_than_permitted_is_refused() {
         assert!(ids_from_bytes(&ids_to_bytes(&vec![BlockId([0; 32]); 65])).is_err());
         assert!(bodies_from_bytes(&bodies_to_bytes(&vec![None; 65])).is_err());
+        assert!(compact_from_bytes(&compact_to_bytes(&vec![None; 65])).is_err());
+        let ask = |n| TxsOf { block: BlockId([1; 32]), ids: vec![ShortId([2; 8]); n] }.to_cbor();
+        assert!(txs_of_from_bytes(&ask(256)).is_ok() && txs_of_from_bytes(&ask(257)).is_err());
     }
 }

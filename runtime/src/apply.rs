@@ -6,7 +6,7 @@ use crate::execute::{self, Ran};
 use crate::finality::{self, Refusal};
 use crate::governance::proposals::upgrade;
 use crate::system::{self, Cursor};
-use crate::validity::{Chain, CheckedTx};
+use crate::validity::{Chain, CheckedBody, CheckedTx, Unseen};
 use crate::{epoch, fee, market, params, tick, tokens};
 use alloc::vec::Vec;
 use nupeer_primitives::cbor::{Bytes, Cbor};
@@ -14,7 +14,7 @@ use nupeer_primitives::event::{BlockRecord, Event};
 use nupeer_primitives::hash::{blake2b_256_of, merkle_root};
 use nupeer_primitives::imt::{self, TreeUpdate, TreeView};
 use nupeer_primitives::state::{Abort, Bug, Diff, View, Work};
-use nupeer_primitives::{AccountId, Block, BlockBody, Certificate, Hash, HeaderBody};
+use nupeer_primitives::{AccountId, Block, BlockBody, Certificate, Hash, HeaderBody, SealedBody};
 use nupeer_tokens::stake;
 
 /// Most bytes of the nonce state that consensus hands over.
@@ -60,23 +60,40 @@ pub fn apply_block(
     nonce: &[u8],
 ) -> Result<Applied, InvalidBlock> {
     let header = &block.header.body;
-    let encoded = block.body.to_cbor();
-    let (size, hash) = (encoded.len() as u64, block.body.hash());
+    let body = SealedBody::new(block.body.clone());
+    check_digest(header, body.size(), body.hash())?;
+    let body =
+        CheckedBody::new(chain, &body, &Unseen).map_err(|(index, error)| InvalidBlock::Malformed { index, error })?;
+    apply_checked(chain, view, tree, header, &body, nonce)
+}
+
+fn check_digest(header: &HeaderBody, size: u64, hash: Hash) -> Result<(), InvalidBlock> {
     if size != u64::from(header.body_size) || hash != header.body_hash {
         return Err(InvalidBlock::BodyMismatch { size, hash });
     }
-    let txs = CheckedTx::all(chain, block.body.txs.clone())
-        .map_err(|(index, error)| InvalidBlock::Malformed { index, error })?;
+    Ok(())
+}
+
+/// [`apply_block`] for a body whose transactions are checked already.
+pub fn apply_checked(
+    chain: &Chain,
+    view: &dyn View,
+    tree: &dyn TreeView,
+    header: &HeaderBody,
+    body: &CheckedBody,
+    nonce: &[u8],
+) -> Result<Applied, InvalidBlock> {
+    check_digest(header, body.size(), body.hash())?;
     let mut work = Work::new(view);
     let ctx = BlockContext::of(chain, header, system::cursor(&work)?.slot);
-    finality::apply(&mut work, &ctx, &block.body.certs).map_err(|refusal| match refusal {
+    finality::apply(&mut work, &ctx, body.certs()).map_err(|refusal| match refusal {
         Refusal::Bad(why) => InvalidBlock::BadCertificate(why),
         Refusal::Bug(bug) => InvalidBlock::Bug(bug),
     })?;
     prologue(&mut work, &ctx)?;
-    let mut room = Room::new(&work, size)?;
-    let mut receipts = Vec::with_capacity(txs.len());
-    for (index, tx) in txs.iter().enumerate() {
+    let mut room = Room::new(&work, body.size())?;
+    let mut receipts = Vec::with_capacity(body.txs().len());
+    for (index, tx) in body.txs().iter().enumerate() {
         let ran = room.take(tx).map_err(Abort::from).and_then(|()| execute::run(&mut work, chain, &ctx, tx));
         match ran.map_err(execute::split) {
             Ok(ran) => receipts.push(ran.receipt),

@@ -4,7 +4,7 @@ use nupeer_primitives::genesis::Constants;
 use nupeer_primitives::{AccountId, BlockId, Epoch, GenesisHash, Height, HostId, PoolId, Slot, VerificationKey};
 
 /// The block that is being applied or built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BlockContext {
     /// Network.
     pub genesis: GenesisHash,

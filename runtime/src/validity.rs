@@ -4,16 +4,17 @@ use crate::context::{Actor, BlockContext};
 use crate::core::account;
 use crate::error::Rejected;
 use crate::{fee, grant, params, paused};
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use nupeer_primitives::cbor::Cbor;
 use nupeer_primitives::error::Malformed;
 use nupeer_primitives::genesis::{Constants, Genesis};
+use nupeer_primitives::hash::merkle_leaf;
 use nupeer_primitives::sign::{self, Signed};
 use nupeer_primitives::signing_text::TextContext;
 use nupeer_primitives::state::{Abort, Bug, Work};
 use nupeer_primitives::tx::Transaction;
 use nupeer_primitives::witness::{self, Authorised, Authority, Network};
-use nupeer_primitives::{AccountId, Amount, AssetId, GenesisHash, Slot, TxId};
+use nupeer_primitives::{AccountId, Amount, AssetId, Certificate, GenesisHash, Hash, SealedBody, Slot, TxId};
 use nupeer_tokens::{asset, bank};
 
 /// What never changes about a network.
@@ -53,11 +54,30 @@ pub struct CheckedTx {
     pub tx: Transaction,
     /// Its id.
     pub id: TxId,
+    /// [`nupeer_primitives::block::tx_leaf`]: the digest of its whole encoding, witnesses included.
+    pub leaf: Hash,
     /// Bytes of its encoding.
     pub size: u64,
     /// [`fee::weight`].
     pub weight: u64,
     authorised: Authorised,
+}
+
+/// Transactions that passed the checks of [`CheckedTx`] on the same chain before. The checks look at nothing but the
+/// bytes and the chain, so whoever remembers by [`CheckedTx::leaf`], for one chain only, remembers the truth.
+pub trait Seen {
+    /// The transaction with this leaf.
+    fn seen(&self, leaf: &Hash) -> Option<Arc<CheckedTx>>;
+}
+
+/// Remembers nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Unseen;
+
+impl Seen for Unseen {
+    fn seen(&self, _: &Hash) -> Option<Arc<CheckedTx>> {
+        None
+    }
 }
 
 impl CheckedTx {
@@ -68,30 +88,93 @@ impl CheckedTx {
     }
 
     fn with(chain: &Chain, tx: Transaction, authorised: Authorised) -> Self {
-        let id = tx.body.id(&chain.genesis);
-        let (size, weight) = (tx.to_cbor().len() as u64, fee::weight(&tx));
-        Self { tx, id, size, weight, authorised }
+        let encoded = tx.to_cbor();
+        let (id, leaf) = (tx.body.id(&chain.genesis), merkle_leaf(&encoded));
+        let (size, weight) = (encoded.len() as u64, fee::weight(&tx));
+        Self { tx, id, leaf, size, weight, authorised }
     }
 
-    /// Checks the transactions of a block, all ed25519 signatures in one batch; names the first bad one.
-    pub fn all(chain: &Chain, txs: Vec<Transaction>) -> Result<Vec<Self>, (usize, Malformed)> {
-        let mut checked = Vec::with_capacity(txs.len());
+    /// Checks many transactions, all ed25519 signatures in one batch; a bad one costs no other its verdict.
+    #[must_use]
+    pub fn each(chain: &Chain, txs: Vec<Transaction>) -> Vec<Result<Self, Malformed>> {
         let mut batch: Vec<Signed> = Vec::new();
+        let mut owners: Vec<usize> = Vec::new();
+        let mut verdicts = Vec::with_capacity(txs.len());
         for (index, tx) in txs.into_iter().enumerate() {
-            let authorised = witness::authorise(&tx, chain.network()).map_err(|error| (index, error))?;
-            let tx = Self::with(chain, tx, authorised);
-            batch.extend(witness::signatures(&tx.tx, &tx.id));
-            checked.push(tx);
+            let verdict = witness::authorise(&tx, chain.network()).map(|authorised| Self::with(chain, tx, authorised));
+            if let Ok(tx) = &verdict {
+                batch.extend(witness::signatures(&tx.tx, &tx.id));
+                owners.resize(batch.len(), index);
+            }
+            verdicts.push(verdict);
         }
-        if sign::verify_all(&batch) {
-            return Ok(checked);
+        // ZIP-215 verdicts do not depend on batching: a good batch has no bad member, and a bad one has.
+        for bad in sign::find_bad(&batch) {
+            let verdict = owners.get(bad).and_then(|owner| verdicts.get_mut(*owner));
+            if let Some(verdict) = verdict
+                && let Ok(tx) = &*verdict
+            {
+                *verdict = Err(witness::blame(&tx.tx, &tx.id));
+            }
         }
-        let good = |tx: &Self| sign::verify_all(&witness::signatures(&tx.tx, &tx.id));
-        match checked.iter().enumerate().find(|(_, tx)| !good(tx)) {
-            Some((index, tx)) => Err((index, witness::blame(&tx.tx, &tx.id))),
-            // ZIP-215 verdicts do not depend on batching, so a bad batch has a bad member.
-            None => Err((0, Malformed::BadSignature { witness: 0 })),
+        verdicts
+    }
+
+    /// Checks the transactions of a batch that stands or falls as a whole; names the first bad one.
+    pub fn all(chain: &Chain, txs: Vec<Transaction>) -> Result<Vec<Self>, (usize, Malformed)> {
+        let named = Self::each(chain, txs).into_iter().enumerate();
+        named.map(|(index, verdict)| verdict.map_err(|error| (index, error))).collect()
+    }
+}
+
+/// A body whose transactions passed every check that needs no state.
+#[derive(Clone, Debug)]
+pub struct CheckedBody {
+    size: u64,
+    hash: Hash,
+    certs: Vec<Certificate>,
+    txs: Vec<Arc<CheckedTx>>,
+}
+
+impl CheckedBody {
+    /// Checks what `seen` does not know; names the first bad transaction.
+    pub fn new(chain: &Chain, body: &SealedBody, seen: &dyn Seen) -> Result<Self, (usize, Malformed)> {
+        let mut txs: Vec<Option<Arc<CheckedTx>>> = body.leaves().iter().map(|leaf| seen.seen(leaf)).collect();
+        let fresh = |index: usize| txs.get(index).is_some_and(Option::is_none);
+        let fresh: Vec<usize> = (0..txs.len()).filter(|index| fresh(*index)).collect();
+        let unknown = fresh.iter().filter_map(|index| body.body().txs.get(*index).cloned()).collect();
+        for (index, verdict) in fresh.into_iter().zip(CheckedTx::each(chain, unknown)) {
+            let tx = verdict.map_err(|error| (index, error))?;
+            if let Some(place) = txs.get_mut(index) {
+                *place = Some(Arc::new(tx));
+            }
         }
+        let certs = body.body().certs.clone();
+        Ok(Self { size: body.size(), hash: body.hash(), certs, txs: txs.into_iter().flatten().collect() })
+    }
+
+    /// Bytes of its encoding.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its hash, as a header names it.
+    #[must_use]
+    pub const fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// Its certificates. Whether they hold is for the state to say.
+    #[must_use]
+    pub fn certs(&self) -> &[Certificate] {
+        &self.certs
+    }
+
+    /// Its transactions, in order.
+    #[must_use]
+    pub fn txs(&self) -> &[Arc<CheckedTx>] {
+        &self.txs
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! C1  The sender names each transaction by the first 8 bytes of H(0x00 ‖ cbor tx), witnesses included.
-//! C2  The receiver puts in those that it has. If at most half are missing it asks for them, else for the whole body.
+//! C2  The receiver puts in those that it has. If at most half are missing, and no more than one question may name, it asks
+//!     for them, else for the whole body.
 //! C3  The result counts only if its hash is the header's: two transactions may share a short id, by chance or by
 //!     design (2^32 work). Then the whole body is asked for, and nobody is blamed.
 //! ```
 
 use alloc::vec::Vec;
-use nupeer_primitives::block::{BODY_TXS_MAX, CERTS_MAX};
+use nupeer_primitives::block::{BODY_TXS_MAX, CERTS_MAX, tx_leaf};
 use nupeer_primitives::error::Malformed;
-use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{BlockBody, Cbor, Certificate, Hash, Reader, Transaction, Writer};
+use nupeer_primitives::{BlockBody, Cbor, Certificate, Hash, Reader, SealedBody, Transaction, Writer};
+
+/// Transactions that one `txs/1` question may name (consensus.md §14).
+pub const TXS_PER_REQUEST_MAX: usize = 256;
 
 /// C1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,7 +24,13 @@ impl ShortId {
     /// Of a transaction.
     #[must_use]
     pub fn of(tx: &Transaction) -> Self {
-        let Hash([a, b, c, d, e, f, g, h, ..]) = blake2b_256_of(&[&[0], &tx.to_cbor()]);
+        Self::of_leaf(&tx_leaf(tx))
+    }
+
+    /// Of a transaction by its leaf under the body's root.
+    #[must_use]
+    pub const fn of_leaf(leaf: &Hash) -> Self {
+        let Hash([a, b, c, d, e, f, g, h, ..]) = *leaf;
         Self([a, b, c, d, e, f, g, h])
     }
 }
@@ -72,6 +81,12 @@ impl CompactBody {
         Self { certs: body.certs.clone(), txs: body.txs.iter().map(ShortId::of).collect() }
     }
 
+    /// Of a body whose leaves are known.
+    #[must_use]
+    pub fn of_sealed(body: &SealedBody) -> Self {
+        Self { certs: body.body().certs.clone(), txs: body.leaves().iter().map(ShortId::of_leaf).collect() }
+    }
+
     /// Fills in what `known` has. `body_hash` is the header's.
     #[must_use]
     pub fn fill(&self, body_hash: Hash, known: impl Fn(&ShortId) -> Option<Transaction>) -> Filled {
@@ -83,7 +98,7 @@ impl CompactBody {
                 None => missing.push(*id),
             }
         }
-        if missing.len() > self.txs.len().div_euclid(2) {
+        if missing.len() > self.txs.len().div_euclid(2).min(TXS_PER_REQUEST_MAX) {
             Filled::TooFew
         } else if !missing.is_empty() {
             Filled::Missing(missing)
@@ -122,7 +137,7 @@ mod tests {
         let pool: BTreeMap<ShortId, Transaction> =
             (0..size).filter(|n| holds(*n)).map(|n| (ShortId::of(&tx(n)), tx(n))).collect();
         let compact = CompactBody::of(&body);
-        assert_eq!(CompactBody::from_cbor(&compact.to_cbor(), 1_000), Ok(compact.clone()));
+        assert_eq!(CompactBody::from_cbor(&compact.to_cbor(), 10_000), Ok(compact.clone()));
         let filled = compact.fill(body.hash(), |id| pool.get(id).cloned());
         if let Filled::Whole(got) = &filled {
             assert_eq!(got, &body);
@@ -137,6 +152,9 @@ mod tests {
         assert_eq!(case(10, |n| n != 3), Filled::Missing(Vec::from([ShortId::of(&tx(3))])));
         assert!(matches!(case(10, |n| n < 5), Filled::Missing(ids) if ids.len() == 5));
         assert_eq!(case(10, |n| n < 4), Filled::TooFew);
+        let most = TXS_PER_REQUEST_MAX as u64;
+        assert!(matches!(case(600, |n| n >= most), Filled::Missing(ids) if ids.len() == TXS_PER_REQUEST_MAX));
+        assert_eq!(case(600, |n| n > most), Filled::TooFew, "more than one question may name");
     }
 
     #[test]

@@ -223,6 +223,13 @@ impl State {
         }
     }
 
+    /// A fresh state for another boot within one life of the process: numbers of questions go on, so that late answers
+    /// to the old ones are answers to nothing.
+    #[must_use]
+    pub fn reborn(&self) -> Self {
+        Self { next_req: self.next_req, next_job: self.next_job, ..Self::new(self.config.clone()) }
+    }
+
     /// What the network and the operator fixed.
     #[must_use]
     pub const fn config(&self) -> &Config {

@@ -115,8 +115,11 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
         match refusal {
+            Refusal::Malformed(error) => error.into(),
             Refusal::Ledger(abort) => abort.into(),
             Refusal::Mempool { name, detail } => Self::new(StatusCode::CONFLICT, name, detail),
+            Refusal::DiskFull => Self::unavailable("node.DiskFull", text),
+            Refusal::Busy => Self::busy(text),
             Refusal::Syncing => Self::unavailable("node.Syncing", text),
             Refusal::Stopping => Self::unavailable("node.Stopping", text),
         }

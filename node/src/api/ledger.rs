@@ -38,6 +38,7 @@ fn standing(ledger: &Ledger<'_>, standing: &Standing) -> Result<Status, Problem>
         mode: match standing.mode {
             Mode::Syncing => "syncing",
             Mode::Following => "following",
+            Mode::DiskFull => "disk_full",
             Mode::Stopping => "stopping",
         }
         .into(),

@@ -27,6 +27,7 @@ pub struct Metrics {
     slot_now: Gauge,
     final_height: Gauge,
     following: Gauge,
+    disk_full: Gauge,
     peers: Gauge,
     mempool_txs: Gauge,
     mempool_bytes: Gauge,
@@ -35,6 +36,7 @@ pub struct Metrics {
     rollbacks: Counter,
     forged: Counter,
     headers_refused: Labelled,
+    bodies_fetched: Labelled,
     answers: Labelled,
     apply_seconds: Histogram,
     commit_seconds: Histogram,
@@ -59,6 +61,7 @@ impl Metrics {
             slot_now: Gauge::default(),
             final_height: Gauge::default(),
             following: Gauge::default(),
+            disk_full: Gauge::default(),
             peers: Gauge::default(),
             mempool_txs: Gauge::default(),
             mempool_bytes: Gauge::default(),
@@ -67,6 +70,7 @@ impl Metrics {
             rollbacks: Counter::default(),
             forged: Counter::default(),
             headers_refused: Labelled::default(),
+            bodies_fetched: Labelled::default(),
             answers: Labelled::default(),
             apply_seconds: times(),
             commit_seconds: times(),
@@ -81,7 +85,8 @@ impl Metrics {
         r.register("tip_slot", "Slot of the newest committed block", self.tip_slot.clone());
         r.register("slot_now", "Slot by this node's clock", self.slot_now.clone());
         r.register("final_height", "Height of the newest block that is never reverted", self.final_height.clone());
-        r.register("following", "1 at the tip, 0 while syncing or stopping", self.following.clone());
+        r.register("following", "1 at the tip, 0 while syncing, stopping or out of disk", self.following.clone());
+        r.register("disk_full", "1 while nothing is signed for want of room on the disk", self.disk_full.clone());
         r.register("peers", "Connected peers", self.peers.clone());
         r.register("mempool_txs", "Transactions waiting", self.mempool_txs.clone());
         r.register("mempool_bytes", "Bytes of the transactions waiting", self.mempool_bytes.clone());
@@ -90,6 +95,7 @@ impl Metrics {
         r.register("rollbacks", "Changes to another branch", self.rollbacks.clone());
         r.register("blocks_forged", "Blocks made by this node's pool", self.forged.clone());
         r.register("headers_refused", "Headers refused, by rule", self.headers_refused.clone());
+        r.register("bodies_fetched", "Bodies from peers, by the way they came", self.bodies_fetched.clone());
         r.register("api_answers", "Answers of the API, by status class", self.answers.clone());
         let seconds = Unit::Seconds;
         r.register_with_unit("apply", "Time to execute a block", seconds.clone(), self.apply_seconds.clone());
@@ -119,6 +125,12 @@ impl Metrics {
         self.headers_refused.get_or_create(&[("rule", rule)]).inc();
     }
 
+    /// Bodies came from a peer, compactly or whole.
+    pub fn bodies_fetched(&self, compact: bool, count: u64) {
+        let way = if compact { "compact" } else { "whole" };
+        self.bodies_fetched.get_or_create(&[("way", way)]).inc_by(count);
+    }
+
     /// The API answered.
     pub(super) fn answered(&self, status: u16) {
         let class = match status {
@@ -138,6 +150,7 @@ impl Metrics {
         gauge(&self.slot_now, standing.slot_now.0);
         gauge(&self.final_height, standing.final_place.height.0);
         gauge(&self.following, u64::from(standing.mode == Mode::Following));
+        gauge(&self.disk_full, u64::from(standing.mode == Mode::DiskFull));
         gauge(&self.peers, u64::from(standing.peers));
         gauge(&self.mempool_txs, standing.mempool_txs);
         gauge(&self.mempool_bytes, standing.mempool_bytes);

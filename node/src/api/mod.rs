@@ -217,7 +217,7 @@ pub async fn serve(
 #[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn health(State(api): State<Api>) -> Result<&'static str, Problem> {
     match api.chain.standing().mode {
-        ports::Mode::Following | ports::Mode::Syncing => Ok("ok\n"),
+        ports::Mode::Following | ports::Mode::Syncing | ports::Mode::DiskFull => Ok("ok\n"),
         ports::Mode::Stopping => Err(ports::Refusal::Stopping.into()),
     }
 }

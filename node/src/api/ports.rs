@@ -2,12 +2,13 @@
 //! driver; tests implement it in memory.
 
 use futures::future::BoxFuture;
+use nupeer_primitives::error::Malformed;
 use nupeer_primitives::event::BlockRecord;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::imt::TreeView;
 use nupeer_primitives::state::{Abort, View};
 use nupeer_primitives::{Amount, BlockId, Height, PoolId, Slot, TxId};
-use nupeer_runtime::validity::{Chain as Rules, CheckedTx};
+use nupeer_runtime::validity::Chain as Rules;
 use thiserror::Error;
 
 /// A place on the selected chain; the genesis hash stands for the block at height 0.
@@ -28,6 +29,8 @@ pub enum Mode {
     Syncing,
     /// At the tip.
     Following,
+    /// No room on the disk: it answers what it has, signs nothing and takes no transactions until there is room.
+    DiskFull,
     /// On its way out.
     Stopping,
 }
@@ -103,6 +106,9 @@ pub enum TxPlace {
 /// Why a transaction is not taken.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
+    /// The bytes are to blame.
+    #[error("{0}")]
+    Malformed(Malformed),
     /// The ledger would not include it, or it would fail. A [`Abort::Bug`] is the node's own fault.
     #[error("{0}")]
     Ledger(Abort),
@@ -117,6 +123,12 @@ pub enum Refusal {
     /// The node can't judge transactions yet.
     #[error("the node is catching up with its peers; send the transaction again when `mode` is `following`")]
     Syncing,
+    /// The disk is full.
+    #[error("the node's disk is full; send the transaction to another node, or again when `mode` is `following`")]
+    DiskFull,
+    /// More transactions come in than can be checked.
+    #[error("too many transactions wait to be checked; send the transaction again in a moment")]
+    Busy,
     /// The node is going away.
     #[error("the node is stopping; send the transaction to another one")]
     Stopping,
@@ -145,8 +157,9 @@ pub trait Chain: Send + Sync + 'static {
     /// Where a transaction is; none if this node has never seen it, or dropped it.
     fn tx(&self, id: &TxId) -> Option<TxPlace>;
 
-    /// Offers a transaction to mempool and gossip; the fee that it pays on the present state.
-    fn submit(&self, tx: CheckedTx) -> BoxFuture<'_, Result<Amount, Refusal>>;
+    /// Checks an encoded transaction and offers it to mempool and gossip; its id, and the fee that it pays on the present
+    /// state.
+    fn submit(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<(TxId, Amount), Refusal>>;
 
     /// Resolves as soon as the newest committed block is another one than `seen`.
     fn moved(&self, seen: BlockId) -> BoxFuture<'_, ()>;

@@ -15,8 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use nupeer_client::api::{ApiError, Micro, Submitted, TxInfo};
 use nupeer_primitives::event::TxOutcome;
 use nupeer_primitives::tx::TX_BYTES_MAX;
-use nupeer_primitives::{Height, Transaction, TxId};
-use nupeer_runtime::validity::CheckedTx;
+use nupeer_primitives::{Height, TxId};
 
 const CBOR: &str = "application/cbor";
 
@@ -28,7 +27,8 @@ const CBOR: &str = "application/cbor";
         (status = 400, body = ApiError, description = "`malformed.*`: the bytes are to blame"),
         (status = 409, body = ApiError, description = "refused by ledger or mempool on the present state"),
         (status = 413, body = ApiError, description = "too long"),
-        (status = 503, body = ApiError, description = "the node is syncing or stopping"),
+        (status = 429, body = ApiError, description = "more transactions come in than can be checked; send it again"),
+        (status = 503, body = ApiError, description = "the node is syncing or stopping, or its disk is full"),
         (status = "default", body = ApiError)))]
 pub async fn submit(
     State(api): State<Api>,
@@ -46,10 +46,9 @@ pub async fn submit(
         Mode::Following => {}
         Mode::Syncing => return Err(Refusal::Syncing.into()),
         Mode::Stopping => return Err(Refusal::Stopping.into()),
+        Mode::DiskFull => return Err(Refusal::DiskFull.into()),
     }
-    let checked = api.blocking(move |chain| Ok(CheckedTx::new(chain.rules(), Transaction::decode(&bytes)?)?)).await?;
-    let id = checked.id;
-    let fee = api.chain.submit(checked).await?;
+    let (id, fee) = api.chain.submit(bytes.to_vec()).await?;
     Ok(Json(Submitted { id: id.to_hex(), fee: fee.into() }))
 }
 

@@ -65,6 +65,8 @@ pub struct Agent {
     issuer: VerificationKey,
     vrf: vrf::SecretKey,
     kes: kes::SecretKey,
+    /// Period of the key in `kes.json`; behind the key in memory when a write failed.
+    saved_period: u32,
     opcert: OpCert,
     leader: LeaderCheck,
     signed: Option<SignedFile>,
@@ -120,6 +122,7 @@ impl Agent {
             constants,
             issuer,
             vrf: vrf::SecretKey::from_seed(&vrf_seed),
+            saved_period: kes.period(),
             kes,
             opcert,
             leader: LeaderCheck::new(constants.f.0, constants.f.1),
@@ -150,12 +153,12 @@ impl Agent {
     pub fn sign(&mut self, header: HeaderBody) -> Result<[u8; 448]> {
         let (slot, id) = (header.slot, header.id(&self.genesis));
         self.record(slot, id)?;
-        let before = self.kes.period();
         let signed = forge::sign_header(&mut self.kes, header, &self.genesis, &self.constants)
             .map_err(|e| anyhow::anyhow!("slot {slot}: {e}"))?;
-        if self.kes.period() != before {
+        if self.kes.period() != self.saved_period {
             let file = KeyFile { kind: "kes".into(), secret: hex::encode(self.kes.to_bytes().as_slice()) };
             self.files.write("kes.json", &serde_json::to_vec_pretty(&file)?)?;
+            self.saved_period = self.kes.period();
         }
         Ok(signed.kes_signature)
     }
@@ -263,6 +266,38 @@ mod tests {
         assert!(agent.sign(header(&agent, 4, 2)).is_err());
         assert!(agent.sign(header(&agent, 3_601, 2)).is_ok(), "in the next KES period");
         assert_eq!(open().kes.period(), 1, "the old period's key is gone from disk");
+    }
+
+    /// A folder that has no room for one file for a while.
+    struct Full(Folder, &'static str, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+    impl KeyFiles for Full {
+        fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+            self.0.read(name)
+        }
+        fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+            if name == self.1 && self.2.load(std::sync::atomic::Ordering::SeqCst) {
+                bail!("no space left on device");
+            }
+            self.0.write(name, bytes)
+        }
+    }
+
+    #[test]
+    fn without_room_for_a_file_nothing_is_signed_and_nothing_is_forgotten() {
+        for name in ["signed.json", "kes.json"] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = || Folder(dir.path().into());
+            Agent::create(&mut folder(), &forge::PoolKeys::from_seed(&[1; 32]), &genesis()).unwrap();
+            let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+            let files = Box::new(Full(folder(), name, full.clone()));
+            let mut agent = Agent::open(files, genesis(), Preset::Devnet.constants()).unwrap();
+            assert!(agent.sign(header(&agent, 3_601, 1)).is_err());
+            full.store(false, std::sync::atomic::Ordering::SeqCst);
+            assert!(agent.sign(header(&agent, 3_602, 2)).is_ok());
+            let reopened = Agent::open(Box::new(folder()), genesis(), Preset::Devnet.constants()).unwrap();
+            assert_eq!((reopened.kes.period(), reopened.signed.unwrap().slot), (1, 3_602));
+        }
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! Carrying out what consensus wants.
 
-use super::executor::{ExecuteError, digest_of};
+use super::executor::ExecuteError;
 use super::{Engine, Outbound};
 use nupeer_consensus::bodies::NO_CARDANO;
 use nupeer_consensus::effect::{Effect, Record, SignReq, Topic};
 use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input, NetErr};
 use nupeer_primitives::{
-    BlockBody, BlockId, Certificate, Hash, Header, HeaderBody, OpCert, Signature, Slot, VerificationKey,
+    BlockBody, BlockId, Certificate, Hash, Header, HeaderBody, OpCert, SealedBody, Signature, Slot, VerificationKey,
 };
 use nupeer_runtime::BlockContext;
 use nupeer_runtime::InvalidBlock;
-use nupeer_runtime::validity::CheckedTx;
 use std::sync::Arc;
 
 /// Transactions looked at for one block: more than any body holds.
@@ -108,11 +107,8 @@ impl Engine {
     ) {
         for stored in reverted {
             let Ok(body) = BlockBody::decode(&stored.body, usize::MAX) else { continue };
-            for tx in body.txs {
-                if let Ok(checked) = CheckedTx::new(&self.executor.chain, tx) {
-                    self.resubmit(Arc::new(checked), out);
-                }
-            }
+            let checked = self.executor.checked.check(body.txs).into_iter().flatten().collect();
+            self.resubmit(checked, out);
         }
         for id in applied {
             for tx in self.executor.txs_of(id) {
@@ -137,16 +133,13 @@ impl Engine {
             draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
         let chain = self.executor.chain.clone();
         let ctx = BlockContext::of(&chain, &header, parent_slot);
-        match self.executor.build(&ctx, &header, certificates, candidates.iter().map(Arc::as_ref)) {
-            Ok(built) => {
-                for (id, why) in &built.refused {
+        match self.executor.forge(&ctx, &header, certificates, candidates.iter().map(Arc::as_ref)) {
+            Ok((body, applied, refused)) => {
+                for (id, why) in &refused {
                     tracing::debug!(tx = %id, %why, "transaction left the mempool");
                     self.mempool.remove(id);
                 }
-                let (size, hash) = digest_of(&built.body);
-                self.executor.bodies.insert(built.body);
-                let body = BodyDigest { size, hash: Some(hash) };
-                Ok(Input::Forged { slot, parent, body, root: built.applied.root })
+                Ok(Input::Forged { slot, parent, body: digest_of(&body), root: applied.root })
             }
             Err(ExecuteError::StateUnknown(_)) => Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent }),
             Err(other) => Err(other),
@@ -171,12 +164,20 @@ impl Engine {
         for bytes in bodies.into_iter().take(ids.len()) {
             digests.push(bytes.map(|bytes| {
                 let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                let hash = BlockBody::decode(&bytes, usize::MAX).ok().map(|body| self.executor.bodies.insert(body).0);
-                BodyDigest { size, hash }
+                match SealedBody::decode(bytes, usize::MAX) {
+                    Ok(body) => digest_of(&self.executor.bodies.insert(body)),
+                    Err(_) => BodyDigest { size, hash: None },
+                }
             }));
         }
         digests
     }
+}
+
+/// What consensus wants to know about a body.
+#[must_use]
+pub fn digest_of(body: &SealedBody) -> BodyDigest {
+    BodyDigest { size: u32::try_from(body.size()).unwrap_or(u32::MAX), hash: Some(body.hash()) }
 }
 
 /// The header as far as the ledger looks at it before its body exists.

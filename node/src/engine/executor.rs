@@ -4,15 +4,16 @@
 //! Executed blocks above the final point are kept with their diffs, so that a switch commits what was computed before.
 
 use super::bodies::Bodies;
-use super::header_state;
+use super::header_state::{self, Derived};
+use crate::checked::CheckedTxs;
 use crate::storage::{Commit, Overlay, State, Storage, StorageError, StoredBlock};
 use nupeer_consensus::view::LedgerView;
 use nupeer_primitives::event::TxReceipt;
-use nupeer_primitives::state::Bug;
-use nupeer_primitives::{Block, BlockBody, BlockId, Cbor, Certificate, Hash, Header, Height, Slot};
-use nupeer_runtime::apply::{Built, build_block};
-use nupeer_runtime::validity::{Chain, CheckedTx};
-use nupeer_runtime::{Applied, BlockContext, InvalidBlock, apply_block, invariants};
+use nupeer_primitives::state::{Abort, Bug};
+use nupeer_primitives::{BlockId, Certificate, Hash, Header, HeaderBody, Height, SealedBody, Slot, TxId};
+use nupeer_runtime::apply::{Built, apply_checked, build_block};
+use nupeer_runtime::validity::{Chain, CheckedBody, CheckedTx};
+use nupeer_runtime::{Applied, BlockContext, InvalidBlock, invariants, query};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -20,10 +21,30 @@ use thiserror::Error;
 /// What a block did, kept until it is final.
 #[derive(Clone, Debug)]
 pub struct Executed {
-    /// Header and body.
-    pub block: Arc<Block>,
+    /// Its header.
+    pub header: Arc<Header>,
+    /// Its body.
+    pub body: Arc<SealedBody>,
     /// Its effects on the state.
     pub applied: Arc<Applied>,
+}
+
+/// A body of our own with what it does. Whatever it rests on is kept beside it, so that it stands for executing a block
+/// only where executing could not give anything else.
+#[derive(Debug)]
+struct Forged {
+    ctx: BlockContext,
+    nonce: Vec<u8>,
+    body_hash: Hash,
+    applied: Arc<Applied>,
+}
+
+impl Forged {
+    /// Whether this is what executing a block with this header in this context gives.
+    fn is_of(&self, header: &HeaderBody, ctx: &BlockContext, nonce: &[u8]) -> bool {
+        let Self { ctx: own_ctx, nonce: own_nonce, body_hash, applied } = self;
+        own_ctx == ctx && own_nonce == nonce && *body_hash == header.body_hash && applied.root == header.state_root
+    }
 }
 
 /// Why a block was not executed.
@@ -44,6 +65,14 @@ pub enum ExecuteError {
     Bug(#[from] Bug),
 }
 
+impl ExecuteError {
+    /// Whether the disk has no room, and the same may succeed later.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_retryable())
+    }
+}
+
 /// The executor.
 #[derive(Debug)]
 pub struct Executor {
@@ -53,8 +82,14 @@ pub struct Executor {
     pub storage: Arc<Storage>,
     /// Bodies not committed yet.
     pub bodies: Bodies,
+    /// Transactions checked before; shared with the doors.
+    pub checked: Arc<CheckedTxs>,
     headers: HashMap<BlockId, Arc<Header>>,
     executed: HashMap<BlockId, Executed>,
+    /// The newest body of our own.
+    forged: Option<Forged>,
+    /// What the newest view was derived from.
+    derived: Option<Derived>,
     first_nonce: Hash,
     audit: bool,
 }
@@ -64,14 +99,25 @@ impl Executor {
     #[must_use]
     pub fn new(chain: Chain, storage: Arc<Storage>, first_nonce: Hash, audit: bool) -> Self {
         Self {
+            checked: Arc::new(CheckedTxs::new(chain.clone())),
             chain,
             storage,
             bodies: Bodies::default(),
             headers: HashMap::new(),
             executed: HashMap::new(),
+            forged: None,
+            derived: None,
             first_nonce,
             audit,
         }
+    }
+
+    /// Forgets all that is not on disk; what was checked stays checked.
+    pub fn begin_again(&mut self) {
+        self.headers.clear();
+        self.executed.clear();
+        self.bodies = Bodies::default();
+        (self.forged, self.derived) = (None, None);
     }
 
     /// Remembers a header that consensus trusts.
@@ -97,30 +143,42 @@ impl Executor {
     pub fn execute(&mut self, id: BlockId, parent: BlockId) -> Result<(Hash, Arc<LedgerView>), ExecuteError> {
         let header = self.header(&id).ok_or(ExecuteError::HeaderUnknown(id))?;
         let body = self.bodies.get(&header.body.body_hash).ok_or(ExecuteError::BodyUnknown(id))?;
-        let block = Block { header: (*header).clone(), body: (*body.body).clone() };
-        let (chain, first_nonce, audit) = (self.chain.clone(), self.first_nonce, self.audit);
-        let (applied, view) = self.on_state(parent, |state| {
-            let header_state = header_state::after(state, &chain, first_nonce, &block.header.body)?;
-            let applied = apply_block(&chain, state, state, &block, &header_state)?;
+        let (applied, view, derived) = self.on_state(parent, |state| {
+            let applied = self.apply(state, &header.body, &body)?;
             let mut after = Overlay::default();
             after.push(&applied.diff, &applied.tree);
             let after = after.over(state);
-            if audit {
+            if self.audit {
                 invariants::check(&after)?;
             }
-            let view = header_state::ledger_view(&after, &chain)?;
-            Ok((applied, view))
+            let old = self.derived.as_ref().filter(|derived| derived.is_of(&parent));
+            let (view, derived) = header_state::view_after(&after, &self.chain, id, &applied.diff, old)?;
+            Ok((applied, view, derived))
         })?;
+        self.derived = Some(derived);
         let root = applied.root;
-        self.executed.insert(id, Executed { block: Arc::new(block), applied: Arc::new(applied) });
+        self.executed.insert(id, Executed { header, body, applied });
         Ok((root, Arc::new(view)))
     }
 
-    /// Builds a body on `parent` from `candidates`.
+    fn apply(&self, state: &dyn State, header: &HeaderBody, body: &SealedBody) -> Result<Arc<Applied>, ExecuteError> {
+        let nonce = header_state::after(state, &self.chain, self.first_nonce, header)?;
+        let ctx = BlockContext::of(&self.chain, header, query::cursor(state)?.slot);
+        if let Some(own) = self.forged.as_ref().filter(|own| own.is_of(header, &ctx, &nonce)) {
+            return Ok(Arc::clone(&own.applied));
+        }
+        let checked = CheckedBody::new(&self.chain, body, self.checked.as_ref())
+            .map_err(|(index, error)| InvalidBlock::Malformed { index, error })?;
+        let applied = apply_checked(&self.chain, state, state, header, &checked, &nonce)?;
+        checked.txs().iter().for_each(|tx| self.checked.keep(tx));
+        Ok(Arc::new(applied))
+    }
+
+    /// Builds a body on `parent` from `candidates`. The draft names all that the ledger looks at.
     pub fn build<'c>(
         &self,
         ctx: &BlockContext,
-        header: &nupeer_primitives::HeaderBody,
+        header: &HeaderBody,
         certificates: &[Certificate],
         candidates: impl Iterator<Item = &'c CheckedTx>,
     ) -> Result<Built, ExecuteError> {
@@ -134,7 +192,23 @@ impl Executor {
     /// Certificates in the body of an executed block.
     #[must_use]
     pub fn certificates_of(&self, id: &BlockId) -> Vec<Certificate> {
-        self.executed.get(id).map(|executed| executed.block.body.certs.clone()).unwrap_or_default()
+        self.executed.get(id).map(|executed| executed.body.body().certs.clone()).unwrap_or_default()
+    }
+
+    /// [`Executor::build`] for a block of our own: the body is kept, and executing that block costs nothing more.
+    pub fn forge<'c>(
+        &mut self,
+        ctx: &BlockContext,
+        header: &HeaderBody,
+        certificates: &[Certificate],
+        candidates: impl Iterator<Item = &'c CheckedTx>,
+    ) -> Result<(Arc<SealedBody>, Arc<Applied>, Vec<(TxId, Abort)>), ExecuteError> {
+        let Built { body, applied, refused } = self.build(ctx, header, certificates, candidates)?;
+        let nonce =
+            self.on_state(header.parent, |state| header_state::after(state, &self.chain, self.first_nonce, header))?;
+        let (body, applied) = (self.bodies.insert(SealedBody::new(body)), Arc::new(applied));
+        self.forged = Some(Forged { ctx: *ctx, nonce, body_hash: body.hash(), applied: Arc::clone(&applied) });
+        Ok((body, applied, refused))
     }
 
     /// Genesis' seed.
@@ -165,10 +239,10 @@ impl Executor {
     /// Height and slot of the state after `id`.
     pub fn point_of(&self, id: &BlockId) -> Result<(Height, Slot), ExecuteError> {
         if let Some(executed) = self.executed.get(id) {
-            return Ok((executed.block.header.body.height, executed.block.header.body.slot));
+            return Ok((executed.header.body.height, executed.header.body.slot));
         }
         let height = self.storage.height_of(id)?.ok_or(ExecuteError::StateUnknown(*id))?;
-        match self.storage.block_at(height)? {
+        match self.storage.header_at(height)? {
             Some(stored) => {
                 let header = Header::decode(&stored.header).map_err(|_| ExecuteError::StateUnknown(*id))?;
                 Ok((header.body.height, header.body.slot))
@@ -194,7 +268,7 @@ impl Executor {
             }
             let executed = self.executed.get(&id).ok_or(ExecuteError::StateUnknown(id))?;
             path.push(executed);
-            id = executed.block.header.body.parent;
+            id = executed.header.body.parent;
         };
         let mut overlay = self.storage.undone(&snapshot, root)?;
         for executed in path.into_iter().rev() {
@@ -210,12 +284,13 @@ impl Executor {
         let left = self.storage.rollback_to(height)?;
         for id in apply {
             let executed = self.executed.get(id).ok_or(ExecuteError::StateUnknown(*id))?;
-            let Executed { block, applied } = executed;
-            let commit = Commit { id: *id, block, diff: &applied.diff, tree: &applied.tree, record: &applied.record };
+            let Executed { header, body, applied } = executed;
+            let Applied { diff, tree, record, .. } = applied.as_ref();
+            let commit = Commit { id: *id, header, body: body.bytes(), diff, tree, record };
             self.storage.commit(&commit)?;
         }
         for stored in &left {
-            if let Ok(body) = BlockBody::decode(&stored.body, usize::MAX) {
+            if let Ok(body) = SealedBody::decode(stored.body.clone(), usize::MAX) {
                 self.bodies.insert(body);
             }
         }
@@ -227,12 +302,13 @@ impl Executor {
     fn keep_executed(&mut self, above: Height) -> Result<(), ExecuteError> {
         let tip = self.storage.position().height.0;
         for height in above.0.saturating_add(1)..=tip {
-            let Some(stored) = self.storage.block_at(Height(height))? else { continue };
-            if self.executed.contains_key(&stored.id) {
+            let Some(known) = self.storage.header_at(Height(height))? else { continue };
+            if self.executed.contains_key(&known.id) {
                 continue;
             }
+            let Some(stored) = self.storage.block_at(Height(height))? else { continue };
             let header = Header::decode(&stored.header).map_err(|_| ExecuteError::HeaderUnknown(stored.id))?;
-            let body = BlockBody::decode(&stored.body, usize::MAX).map_err(|_| ExecuteError::BodyUnknown(stored.id))?;
+            let body = SealedBody::decode(stored.body, usize::MAX).map_err(|_| ExecuteError::BodyUnknown(stored.id))?;
             let parent = header.body.parent;
             self.bodies.insert(body);
             self.headers.entry(stored.id).or_insert_with(|| Arc::new(header));
@@ -240,10 +316,4 @@ impl Executor {
         }
         Ok(())
     }
-}
-
-/// The encoding of a block's body and where it belongs.
-#[must_use]
-pub fn digest_of(body: &BlockBody) -> (u32, Hash) {
-    (u32::try_from(body.to_cbor().len()).unwrap_or(u32::MAX), body.hash())
 }

@@ -5,12 +5,14 @@ use nupeer_consensus::finality::ChainFacts;
 use nupeer_consensus::nonce::Nonce;
 use nupeer_consensus::view::{LedgerView, Limits, PoolRow, Snapshot};
 use nupeer_primitives::finality::Committee;
-use nupeer_primitives::state::{Bug, View, Work};
-use nupeer_primitives::{Cbor, Epoch, Hash, HeaderBody, Height};
+use nupeer_primitives::state::{Bug, Diff, View, Work};
+use nupeer_primitives::{BlockId, Cbor, Epoch, Hash, HeaderBody, Height};
 use nupeer_runtime::apply::NONCE_BYTES_MAX;
+use nupeer_runtime::system::Cursor;
 use nupeer_runtime::validity::Chain;
 use nupeer_runtime::{params, query};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Nonce of a state.
@@ -29,6 +31,11 @@ pub fn after(state: &dyn View, chain: &Chain, seed: Hash, header: &HeaderBody) -
 /// What headers after a state are checked against.
 pub fn ledger_view(state: &dyn View, chain: &Chain) -> Result<LedgerView, Bug> {
     let cursor = query::cursor(state)?;
+    standing(state, chain, &cursor)
+}
+
+/// Everything of a view that rests on more than the cursor.
+fn standing(state: &dyn View, chain: &Chain, cursor: &Cursor) -> Result<LedgerView, Bug> {
     let work = Work::new(state);
     let limit = |name| params::get(&work, name).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let mut snapshots = BTreeMap::new();
@@ -55,4 +62,98 @@ pub fn ledger_view(state: &dyn View, chain: &Chain) -> Result<LedgerView, Bug> {
         committees,
         facts,
     })
+}
+
+/// A view and all that it was derived from: while a block changes none of that, its view differs in the slot alone.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    block: BlockId,
+    view: LedgerView,
+    epoch: u64,
+    version: (u16, u16),
+    reads: Reads,
+}
+
+impl Derived {
+    /// Whether this is the view after `block`.
+    #[must_use]
+    pub fn is_of(&self, block: &BlockId) -> bool {
+        self.block == *block
+    }
+}
+
+/// The view after a block, from its parent's where the block changed nothing that a view rests on.
+pub fn view_after(
+    state: &dyn View,
+    chain: &Chain,
+    block: BlockId,
+    diff: &Diff,
+    parent: Option<&Derived>,
+) -> Result<(LedgerView, Derived), Bug> {
+    let cursor = query::cursor(state)?;
+    let (epoch, version) = (chain.constants.epoch(cursor.slot.0), cursor.version);
+    if let Some(old) = parent.filter(|old| old.epoch == epoch && old.version == version && !old.reads.meet(diff)) {
+        let view = LedgerView { slot: cursor.slot, ..old.view.clone() };
+        return Ok((view.clone(), Derived { block, view, ..old.clone() }));
+    }
+    let watched = Watched { state, reads: RefCell::default() };
+    let view = standing(&watched, chain, &cursor)?;
+    let reads = watched.reads.into_inner();
+    Ok((view.clone(), Derived { block, view, epoch, version, reads }))
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+struct Reads {
+    keys: BTreeSet<Vec<u8>>,
+    prefixes: BTreeSet<Vec<u8>>,
+}
+
+impl Reads {
+    /// Whether a diff changes any of it.
+    fn meet(&self, diff: &Diff) -> bool {
+        let under =
+            |prefix: &Vec<u8>| diff.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(prefix));
+        self.keys.iter().any(|key| diff.contains_key(key)) || self.prefixes.iter().any(under)
+    }
+}
+
+/// A state that remembers what is read of it.
+struct Watched<'a> {
+    state: &'a dyn View,
+    reads: RefCell<Reads>,
+}
+
+impl View for Watched<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.reads.borrow_mut().keys.insert(key.to_vec());
+        self.state.get(key)
+    }
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.reads.borrow_mut().prefixes.insert(prefix.to_vec());
+        self.state.scan(prefix, from, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use nupeer_primitives::state::MemoryState;
+
+    #[test]
+    fn a_diff_meets_what_was_read_and_nothing_else() {
+        let state: MemoryState = [(vec![1, 1], vec![1]), (vec![2, 7], vec![1])].into();
+        let watched = Watched { state: &state, reads: RefCell::default() };
+        assert!(watched.get(&[1, 1]).is_some() && watched.get(&[1, 2]).is_none());
+        assert_eq!(watched.scan(&[2], &[2, 5], 1).len(), 1);
+        let reads = watched.reads.into_inner();
+        let diff = |key: &[u8]| Diff::from([(key.to_vec(), None)]);
+        for key in [&[1, 1][..], &[1, 2], &[2], &[2, 0], &[2, 9]] {
+            assert!(reads.meet(&diff(key)), "{key:?}");
+        }
+        for key in [&[1][..], &[1, 3], &[3], &[1, 1, 0]] {
+            assert!(!reads.meet(&diff(key)), "{key:?}");
+        }
+    }
 }

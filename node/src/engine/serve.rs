@@ -2,17 +2,18 @@
 
 use super::Engine;
 use super::executor::{ExecuteError, Executor};
+use nupeer_consensus::compact::{CompactBody, Filled, ShortId, TXS_PER_REQUEST_MAX};
 use nupeer_consensus::input::{Persisted, Root};
 use nupeer_consensus::nonce::Nonce;
 use nupeer_consensus::sync::HEADERS_PER_REQUEST_MAX;
-use nupeer_primitives::{BlockId, Header, Height, Transaction, TxId};
+use nupeer_primitives::{BlockId, Header, Height, SealedBody, Transaction, TxId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Bodies of one answer.
 pub const BODIES_PER_ANSWER_MAX: usize = 64;
 /// Bytes of the bodies of one answer; consensus.md §14 permits 8 MiB with framing.
 pub const BODY_BYTES_PER_ANSWER_MAX: usize = 7 * 1_024 * 1_024;
-/// Transactions of one answer.
-pub const TXS_PER_ANSWER_MAX: usize = 256;
 
 impl Engine {
     /// Headers after the first id of the locator that is on the committed chain.
@@ -20,14 +21,8 @@ impl Engine {
         let storage = &self.executor.storage;
         for id in locator {
             let Some(height) = storage.height_of(id)? else { continue };
-            let mut headers = Vec::new();
-            for next in (height.0.saturating_add(1)..).take(HEADERS_PER_REQUEST_MAX) {
-                match storage.block_at(Height(next))? {
-                    Some(block) => headers.push(block.header),
-                    None => break,
-                }
-            }
-            return Ok(headers);
+            let headers = storage.headers_after(height, HEADERS_PER_REQUEST_MAX)?;
+            return Ok(headers.into_iter().map(|stored| stored.header).collect());
         }
         Ok(Vec::new())
     }
@@ -44,11 +39,33 @@ impl Engine {
         Ok(bodies)
     }
 
-    /// Waiting transactions by id.
+    /// Bodies by short ids, in the order asked; none for a body that is not in memory, which is one that its peers have
+    /// long had.
     #[must_use]
-    pub fn waiting_txs(&self, ids: &[TxId]) -> Vec<Transaction> {
-        let known = ids.iter().take(TXS_PER_ANSWER_MAX).filter_map(|id| self.mempool.get(id));
-        known.map(|tx| tx.tx.clone()).collect()
+    pub fn compact_of(&self, ids: &[BlockId]) -> Vec<Option<CompactBody>> {
+        let compact = |id| self.executor.recent_body(id).map(|body| CompactBody::of_sealed(&body));
+        ids.iter().take(BODIES_PER_ANSWER_MAX).map(compact).collect()
+    }
+
+    /// Transactions of a body by short id, those that are there.
+    #[must_use]
+    pub fn txs_of_body(&self, block: &BlockId, ids: &[ShortId]) -> Vec<Transaction> {
+        let Some(body) = self.executor.recent_body(block) else { return Vec::new() };
+        let wanted: BTreeSet<ShortId> = ids.iter().take(TXS_PER_REQUEST_MAX).copied().collect();
+        let txs = body.leaves().iter().zip(&body.body().txs);
+        let found = txs.filter(|(leaf, _)| wanted.contains(&ShortId::of_leaf(leaf)));
+        found.take(TXS_PER_REQUEST_MAX).map(|(_, tx)| tx.clone()).collect()
+    }
+
+    /// Fills a compact body from the mempool and from what a peer sent for it. `None` without the block's header.
+    #[must_use]
+    pub fn fill(&self, id: &BlockId, compact: &CompactBody, sent: &[Transaction]) -> Option<Filled> {
+        let body_hash = self.executor.header(id)?.body.body_hash;
+        let sent: BTreeMap<ShortId, &Transaction> = sent.iter().map(|tx| (ShortId::of(tx), tx)).collect();
+        Some(compact.fill(body_hash, |short| match sent.get(short) {
+            Some(tx) => Some((*tx).clone()),
+            None => self.mempool.get_short(short).map(|waiting| waiting.tx.clone()),
+        }))
     }
 
     /// What consensus boots from.
@@ -94,19 +111,24 @@ impl Executor {
         self.receipts_of(id).into_iter().map(|receipt| receipt.tx).collect()
     }
 
+    /// Body of a block above the final point, if it is in memory.
+    #[must_use]
+    pub fn recent_body(&self, id: &BlockId) -> Option<Arc<SealedBody>> {
+        self.header(id).and_then(|header| self.bodies.get(&header.body.body_hash))
+    }
+
     /// Encoded body of a block, waiting or committed.
     pub fn body_bytes(&self, id: &BlockId) -> Result<Option<Vec<u8>>, ExecuteError> {
-        if let Some(stored) = self.storage.block(id)? {
-            return Ok(Some(stored.body));
+        if let Some(body) = self.storage.body(id)? {
+            return Ok(Some(body));
         }
-        let known = self.header(id).and_then(|header| self.bodies.get(&header.body.body_hash));
-        Ok(known.map(|body| body.bytes.as_ref().clone()))
+        Ok(self.recent_body(id).map(|body| body.bytes().to_vec()))
     }
 
     /// Id of the committed block at a height.
     pub fn committed_id(&self, height: Height) -> Result<BlockId, ExecuteError> {
         let origin = self.storage.origin();
-        match self.storage.block_at(height)? {
+        match self.storage.header_at(height)? {
             Some(stored) => Ok(stored.id),
             None if height.0 == 0 => Ok(origin),
             None => Err(ExecuteError::StateUnknown(origin)),

@@ -29,6 +29,7 @@ pub(super) struct Behaviour {
     pub status: Asking,
     pub headers: Asking,
     pub blocks: Asking,
+    pub compact: Asking,
     pub txs: Asking,
     pub peers: Asking,
     pub identify: identify::Behaviour,
@@ -62,6 +63,7 @@ impl Behaviour {
             status: ask(Protocol::Status),
             headers: ask(Protocol::Headers),
             blocks: ask(Protocol::Blocks),
+            compact: ask(Protocol::Compact),
             txs: ask(Protocol::Txs),
             peers: ask(Protocol::Peers),
             identify: identify::Behaviour::new(identify),
@@ -76,6 +78,7 @@ impl Behaviour {
             Protocol::Status => &mut self.status,
             Protocol::Headers => &mut self.headers,
             Protocol::Blocks => &mut self.blocks,
+            Protocol::Compact => &mut self.compact,
             Protocol::Txs => &mut self.txs,
             Protocol::Peers => &mut self.peers,
         }

@@ -1,6 +1,7 @@
 //! Whom to dial next.
 
 use super::address_book::{AddressBook, Retry, group};
+use super::names::is_named;
 use super::{Peer, peer_of};
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -24,7 +25,11 @@ pub struct Dialer {
 
 #[derive(Debug)]
 struct Bootstrap {
+    /// As configured.
     address: Multiaddr,
+    /// What is dialled, in turn; empty while a name is not looked up.
+    numbered: Vec<Multiaddr>,
+    turn: usize,
     peer: Option<Peer>,
     retry: Retry,
 }
@@ -38,10 +43,29 @@ enum Target {
 impl Dialer {
     /// With configured peers, keeping at most `outbound_max` connections.
     pub fn new(bootstrap: &[Multiaddr], outbound_max: u32) -> Self {
-        let bootstrap = bootstrap.iter().cloned();
-        let bootstrap = bootstrap.map(|address| Bootstrap { address, peer: None, retry: Retry::default() }).collect();
+        let one = |address: &Multiaddr| Bootstrap {
+            address: address.clone(),
+            numbered: if is_named(address) { Vec::new() } else { vec![address.clone()] },
+            turn: 0,
+            peer: None,
+            retry: Retry::default(),
+        };
+        let bootstrap = bootstrap.iter().map(one).collect();
         let outbound_max = usize::try_from(outbound_max).unwrap_or(usize::MAX);
         Self { bootstrap, dialling: BTreeMap::new(), outbound_max }
+    }
+
+    /// Configured peers that have names.
+    pub fn named(&self) -> impl Iterator<Item = (usize, &Multiaddr)> {
+        let all = self.bootstrap.iter().map(|bootstrap| &bootstrap.address).enumerate();
+        all.filter(|(_, address)| is_named(address))
+    }
+
+    /// A name was looked up. One that has no number for a while keeps its old ones.
+    pub fn looked_up(&mut self, index: usize, numbered: Vec<Multiaddr>) {
+        if let Some(bootstrap) = self.bootstrap.get_mut(index).filter(|_| !numbered.is_empty()) {
+            bootstrap.numbered = numbered;
+        }
     }
 
     /// What to dial now. `outbound` are the addresses of open outbound connections; `is_off` names peers that are
@@ -56,11 +80,14 @@ impl Dialer {
         let mut room = self.outbound_max.saturating_sub(outbound.len() + self.dialling.len());
         let mut chosen = Vec::new();
         for index in 0..self.bootstrap.len() {
-            let Some(Bootstrap { address, peer, retry }) = self.bootstrap.get(index) else { continue };
             let target = Target::Bootstrap(index);
-            let off = peer.as_ref().is_some_and(is_off) || self.is_dialling(&target);
-            if room > 0 && !off && retry.is_due(now) {
+            let dialling = self.is_dialling(&target);
+            let Some(Bootstrap { numbered, turn, peer, retry, .. }) = self.bootstrap.get_mut(index) else { continue };
+            let off = peer.as_ref().is_some_and(is_off) || dialling;
+            let address = turn.checked_rem(numbered.len()).and_then(|turn| numbered.get(turn));
+            if let Some(address) = address.filter(|_| room > 0 && !off && retry.is_due(now)) {
                 room -= 1;
+                *turn = turn.wrapping_add(1);
                 chosen.push((target, DialOpts::from(address.clone())));
             }
         }
@@ -109,6 +136,34 @@ impl Dialer {
             }
             Some(Target::Known(id)) => book.failed(&id, now),
             None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_named_peer_is_dialled_once_it_has_numbers_and_each_in_turn() {
+        let address = |text: &str| text.parse::<Multiaddr>().unwrap();
+        let mut dialer = Dialer::new(&[address("/dns4/a.example/tcp/1")], 4);
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = AddressBook::load(folder.path().join("peers.cbor"), PeerId::random(), true);
+        let nobody = |_: &Peer| false;
+        assert!(dialer.choose(&book, &[], &nobody, Duration::ZERO).is_empty());
+        assert_eq!(dialer.named().map(|(index, _)| index).collect::<Vec<_>>(), [0]);
+        dialer.looked_up(0, vec![address("/ip4/192.0.2.1/tcp/1"), address("/ip4/192.0.2.2/tcp/1")]);
+        dialer.looked_up(0, Vec::new());
+        for round in 1..=2u64 {
+            let now = Duration::from_secs(100 * round);
+            let chosen = dialer.choose(&book, &[], &nobody, now);
+            assert_eq!(chosen.len(), 1);
+            let shown = format!("{:?}", chosen[0]);
+            assert!(shown.contains(&format!("192.0.2.{round}")), "{shown}");
+            assert!(dialer.choose(&book, &[], &nobody, now).is_empty(), "one dial at a time");
+            dialer.failed(chosen[0].connection_id(), &mut book, now);
         }
     }
 }

@@ -85,7 +85,9 @@ pub enum Protocol {
     Headers,
     /// Block ids -> bodies.
     Blocks,
-    /// Transaction ids -> transactions.
+    /// Block ids -> short ids of their transactions.
+    Compact,
+    /// A block and short ids -> transactions of it.
     Txs,
     /// -> signed addresses.
     Peers,
@@ -93,14 +95,14 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 5] = [Self::Status, Self::Headers, Self::Blocks, Self::Txs, Self::Peers];
+    pub const ALL: [Self; 6] = [Self::Status, Self::Headers, Self::Blocks, Self::Compact, Self::Txs, Self::Peers];
 
     /// Bytes of a question: 64 ids of a locator or of blocks, 256 of transactions, with framing.
     #[must_use]
     pub const fn request_max(self) -> usize {
         match self {
             Self::Status => 512,
-            Self::Headers | Self::Blocks => 4 * KIB,
+            Self::Headers | Self::Blocks | Self::Compact => 4 * KIB,
             Self::Txs => 10 * KIB,
             Self::Peers => 64,
         }
@@ -113,6 +115,8 @@ impl Protocol {
             Self::Status => 512,
             Self::Headers => 11 * MIB / 10,
             Self::Blocks => 8 * MIB,
+            // Four bodies of the most transactions that any parameter setting permits.
+            Self::Compact => 4 * 160 * KIB,
             Self::Txs => 2 * MIB,
             Self::Peers => PEERS_MAX * RECORD_BYTES_MAX + KIB,
         }
@@ -123,6 +127,7 @@ impl Protocol {
             Self::Status => "status/1",
             Self::Headers => "headers/1",
             Self::Blocks => "blocks/1",
+            Self::Compact => "compact/1",
             Self::Txs => "txs/1",
             Self::Peers => "peers/1",
         }

@@ -9,7 +9,7 @@ use super::codec::{Question, is_too_long};
 use super::dialer::Dialer;
 use super::handle::{QUEUE_MAX, Responder, Shared};
 use super::protocol::{PARALLEL_MAX, PEERS_MAX, g8};
-use super::{Config, Event, Judgement, MsgId, NetErr, NetworkError, Peer, Protocol, Topic, key, peer_of};
+use super::{Config, Event, Judgement, MsgId, NetErr, NetworkError, Peer, Protocol, Topic, key, names, peer_of};
 use futures::StreamExt;
 use libp2p::core::{ConnectedPoint, PeerRecord};
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
@@ -51,6 +51,7 @@ pub(super) enum Command {
     Ban(Peer, Duration),
     Disconnect(Peer),
     Blame(Peer),
+    LookedUp(usize, Vec<Multiaddr>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -89,6 +90,8 @@ pub(super) struct Task {
     born: Instant,
     saved: Duration,
     rotated: Duration,
+    /// When names are looked up next.
+    look_up_at: Duration,
 }
 
 /// Builds the swarm, waits for its listeners, and runs it in a task of its own.
@@ -129,6 +132,7 @@ pub(super) async fn start(
         born: Instant::now(),
         saved: Duration::ZERO,
         rotated: Duration::ZERO,
+        look_up_at: Duration::ZERO,
     };
     tokio::spawn(task.run(commands));
     Ok(())
@@ -243,6 +247,7 @@ impl Task {
                     self.swarm.behaviour_mut().gossip.set_application_score(&id, score);
                 }
             }
+            Command::LookedUp(index, numbered) => self.dialer.looked_up(index, numbered),
             // Answered by the loop itself.
             Command::Stop(_) => {}
         }
@@ -303,6 +308,10 @@ impl Task {
 
     fn on_tick(&mut self) {
         let now = self.now();
+        if now >= self.look_up_at {
+            self.look_up_at = now.saturating_add(names::LOOK_UP_EVERY);
+            self.look_up();
+        }
         let outbound = self.outbound();
         let Self { connected, bans, dialer, book, .. } = self;
         let is_off = |peer: &Peer| connected.contains_key(peer) || bans.holds(peer, now);
@@ -316,6 +325,18 @@ impl Task {
         if now.saturating_sub(self.rotated) >= ROTATE_EVERY {
             self.rotated = now;
             self.rotate();
+        }
+    }
+
+    fn look_up(&self) {
+        for (index, address) in self.dialer.named() {
+            let (address, commands) = (address.clone(), self.commands.clone());
+            drop(tokio::spawn(async move {
+                let numbered = names::look_up(&address).await;
+                if let Some(commands) = commands.upgrade() {
+                    let _ = commands.send(Command::LookedUp(index, numbered)).await;
+                }
+            }));
         }
     }
 
@@ -439,6 +460,7 @@ impl Task {
             BehaviourEvent::Status(event) => self.on_asking(Protocol::Status, event),
             BehaviourEvent::Headers(event) => self.on_asking(Protocol::Headers, event),
             BehaviourEvent::Blocks(event) => self.on_asking(Protocol::Blocks, event),
+            BehaviourEvent::Compact(event) => self.on_asking(Protocol::Compact, event),
             BehaviourEvent::Txs(event) => self.on_asking(Protocol::Txs, event),
             BehaviourEvent::Peers(event) => self.on_asking(Protocol::Peers, event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {

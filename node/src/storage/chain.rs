@@ -3,7 +3,7 @@
 use super::commit::height_key;
 use super::{Column, Position, Reader, Storage, StorageError, Write};
 use nupeer_primitives::event::BlockRecord;
-use nupeer_primitives::{Block, BlockId, Cbor, DecodeError, Height, Reader as CborReader, TxId, Writer};
+use nupeer_primitives::{BlockId, Cbor, DecodeError, Header, Height, Reader as CborReader, TxId, Writer};
 
 /// A committed block as bytes, ready to be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,13 +16,22 @@ pub struct StoredBlock {
     pub body: Vec<u8>,
 }
 
-impl Cbor for StoredBlock {
+/// Id and header of a committed block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHeader {
+    /// Its id.
+    pub id: BlockId,
+    /// Canonical header.
+    pub header: Vec<u8>,
+}
+
+impl Cbor for StoredHeader {
     fn write(&self, w: &mut Writer) {
-        w.array(3).put(&self.id).bytes(&self.header).bytes(&self.body);
+        w.array(2).put(&self.id).bytes(&self.header);
     }
     fn read(r: &mut CborReader<'_>) -> Result<Self, DecodeError> {
-        r.array(3)?;
-        Ok(Self { id: r.get()?, header: r.bytes(usize::MAX)?.to_vec(), body: r.bytes(usize::MAX)?.to_vec() })
+        r.array(2)?;
+        Ok(Self { id: r.get()?, header: r.bytes(usize::MAX)?.to_vec() })
     }
 }
 
@@ -30,6 +39,37 @@ impl Storage {
     /// The committed block at a height; none at height 0, nor above the newest.
     pub fn block_at(&self, height: Height) -> Result<Option<StoredBlock>, StorageError> {
         block_at(self.columns.reader().as_ref(), height)
+    }
+
+    /// Id and header of the committed block at a height; its body is not read.
+    pub fn header_at(&self, height: Height) -> Result<Option<StoredHeader>, StorageError> {
+        lookup(self.columns.reader().as_ref(), Column::Blocks, &height_key(height))
+    }
+
+    /// Ids and headers of committed blocks above `height`, ascending, at most `limit`: what follows a locator.
+    pub fn headers_after(&self, height: Height, limit: usize) -> Result<Vec<StoredHeader>, StorageError> {
+        let mut headers = Vec::new();
+        let mut broken = false;
+        let from = height_key(Height(height.0.saturating_add(1)));
+        self.columns.reader().scan(Column::Blocks, &from, &mut |_, bytes| {
+            if headers.len() >= limit {
+                return false;
+            }
+            match StoredHeader::from_cbor(bytes, usize::MAX) {
+                Ok(header) => headers.push(header),
+                Err(_) => broken = true,
+            }
+            !broken
+        })?;
+        if broken { Err(StorageError::Corrupt { column: Column::Blocks }) } else { Ok(headers) }
+    }
+
+    /// Encoded body of a committed block by id.
+    pub fn body(&self, id: &BlockId) -> Result<Option<Vec<u8>>, StorageError> {
+        match self.height_of(id)? {
+            Some(height) => self.columns.reader().get(Column::Bodies, &height_key(height)),
+            None => Ok(None),
+        }
     }
 
     /// Height of a committed block; genesis is at 0.
@@ -54,30 +94,19 @@ impl Storage {
     pub fn tx_place(&self, id: &TxId) -> Result<Option<(Height, u32)>, StorageError> {
         lookup(self.columns.reader().as_ref(), Column::Txs, &id.0)
     }
-
-    /// Ids of committed blocks above `height`, ascending, at most `limit`: what follows a locator.
-    pub fn ids_after(&self, height: Height, limit: usize) -> Result<Vec<BlockId>, StorageError> {
-        let mut ids = Vec::new();
-        let mut broken = false;
-        let from = height_key(Height(height.0.saturating_add(1)));
-        self.columns.reader().scan(Column::Blocks, &from, &mut |_, bytes| {
-            if ids.len() >= limit {
-                return false;
-            }
-            match StoredBlock::from_cbor(bytes, usize::MAX) {
-                Ok(block) => ids.push(block.id),
-                Err(_) => broken = true,
-            }
-            !broken
-        })?;
-        if broken { Err(StorageError::Corrupt { column: Column::Blocks }) } else { Ok(ids) }
-    }
 }
 
-pub(super) fn add_writes(batch: &mut Vec<Write>, position: &Position, block: &Block, record: &BlockRecord) {
+pub(super) fn add_writes(
+    batch: &mut Vec<Write>,
+    position: &Position,
+    header: &Header,
+    body: &[u8],
+    record: &BlockRecord,
+) {
     let height = height_key(position.height);
-    let stored = StoredBlock { id: position.id, header: block.header.to_cbor(), body: block.body.to_cbor() };
+    let stored = StoredHeader { id: position.id, header: header.to_cbor() };
     batch.push(Write::put(Column::Blocks, &height, stored.to_cbor()));
+    batch.push(Write::put(Column::Bodies, &height, body.to_vec()));
     batch.push(Write::put(Column::Heights, &position.id.0, position.height.to_cbor()));
     let encoded = {
         let mut w = Writer::default();
@@ -102,13 +131,19 @@ pub(super) fn remove_writes(
         }
     }
     batch.push(Write::delete(Column::Blocks, &height));
+    batch.push(Write::delete(Column::Bodies, &height));
     batch.push(Write::delete(Column::Heights, &position.id.0));
     batch.push(Write::delete(Column::Records, &height));
     Ok(())
 }
 
 pub(super) fn block_at(reader: &dyn Reader, height: Height) -> Result<Option<StoredBlock>, StorageError> {
-    lookup(reader, Column::Blocks, &height_key(height))
+    let Some(StoredHeader { id, header }) = lookup(reader, Column::Blocks, &height_key(height))? else {
+        return Ok(None);
+    };
+    let body = reader.get(Column::Bodies, &height_key(height))?;
+    let body = body.ok_or(StorageError::Corrupt { column: Column::Bodies })?;
+    Ok(Some(StoredBlock { id, header, body }))
 }
 
 fn record_at(reader: &dyn Reader, height: Height) -> Result<Option<BlockRecord>, StorageError> {

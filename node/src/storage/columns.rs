@@ -4,7 +4,7 @@ use super::StorageError;
 use std::fmt::Debug;
 
 /// One ordered map of bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Column {
     /// Page number -> the lowest four levels over 16 leaves.
     Nodes,
@@ -16,8 +16,10 @@ pub enum Column {
     Values,
     /// Height -> how to take the block back.
     Undo,
-    /// Height -> id, header, body.
+    /// Height -> id and header.
     Blocks,
+    /// Height -> body.
+    Bodies,
     /// Block id -> height.
     Heights,
     /// Height -> events and receipts.
@@ -34,13 +36,14 @@ pub enum Column {
 
 impl Column {
     /// Every column.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Nodes,
         Self::Leaves,
         Self::Slots,
         Self::Values,
         Self::Undo,
         Self::Blocks,
+        Self::Bodies,
         Self::Heights,
         Self::Records,
         Self::Txs,
@@ -59,6 +62,7 @@ impl Column {
             Self::Values => "values",
             Self::Undo => "undo",
             Self::Blocks => "blocks",
+            Self::Bodies => "bodies",
             Self::Heights => "heights",
             Self::Records => "records",
             Self::Txs => "txs",
@@ -117,4 +121,7 @@ pub trait Columns: Send + Sync + Debug {
     fn reader(&self) -> Box<dyn Reader + '_>;
     /// Writes all changes or none, later ones over earlier ones; durable when it returns.
     fn write(&self, batch: Vec<Write>) -> Result<(), StorageError>;
+    /// Whether writes may succeed again after one failed for want of room. An error that is not retryable says that
+    /// they never will, before the process has started anew.
+    fn check_room(&self) -> Result<(), StorageError>;
 }

@@ -1,11 +1,11 @@
 //! A block goes in, or comes out again, in one batch.
 
 use super::chain::{self, StoredBlock};
-use super::{Column, Position, Snapshot, Storage, StorageError, Tip, Write, meta, pages};
+use super::{Column, Position, Snapshot, Storage, StorageError, Tip, Write, hot, meta, pages};
 use nupeer_primitives::event::BlockRecord;
 use nupeer_primitives::imt::{self, TreeUndo, TreeUpdate};
 use nupeer_primitives::state::{Diff, View};
-use nupeer_primitives::{Block, BlockId, Cbor, Height};
+use nupeer_primitives::{BlockId, Cbor, Header, Height};
 use nupeer_primitives::{DecodeError, Reader as CborReader, Writer};
 use std::sync::Arc;
 
@@ -14,8 +14,10 @@ use std::sync::Arc;
 pub struct Commit<'a> {
     /// Its id.
     pub id: BlockId,
-    /// Header and body.
-    pub block: &'a Block,
+    /// Its header.
+    pub header: &'a Header,
+    /// Its body, encoded.
+    pub body: &'a [u8],
     /// Net changes of keys.
     pub diff: &'a Diff,
     /// Net changes of the tree.
@@ -27,10 +29,10 @@ pub struct Commit<'a> {
 impl Storage {
     /// Makes an executed child of the newest block the newest. Durable when it returns.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), StorageError> {
-        let Commit { id, block, diff, tree, record } = *commit;
+        let Commit { id, header: signed, body, diff, tree, record } = *commit;
         let snapshot = self.snapshot();
         let parent = snapshot.position();
-        let header = &block.header.body;
+        let header = &signed.body;
         if header.parent != parent.id || Some(header.height.0) != parent.height.0.checked_add(1) {
             return Err(StorageError::NotOnTip {
                 height: header.height,
@@ -44,12 +46,12 @@ impl Storage {
         }
         let position = Position { id, height: header.height, slot: header.slot };
         let undo = Undo::of(&snapshot, parent, diff, tree);
-        let mut batch = state_writes(&snapshot, diff, tree)?;
+        let mut batch = state_writes(&snapshot, diff, tree);
         batch.push(Write::put(Column::Undo, &height_key(position.height), undo.to_cbor()));
         if let Some(old) = position.height.0.checked_sub(self.undo_blocks) {
             batch.push(Write::delete(Column::Undo, &height_key(Height(old))));
         }
-        chain::add_writes(&mut batch, &position, block, record);
+        chain::add_writes(&mut batch, &position, signed, body, record);
         drop(snapshot);
         self.write(batch, position, tree)
     }
@@ -62,7 +64,7 @@ impl Storage {
         let block =
             chain::block_at(snapshot.reader(), height)?.ok_or(StorageError::Corrupt { column: Column::Blocks })?;
         let tree = imt::restore(&snapshot, &undo.tree)?;
-        let mut batch = state_writes(&snapshot, &undo.values, &tree)?;
+        let mut batch = state_writes(&snapshot, &undo.values, &tree);
         batch.push(Write::delete(Column::Undo, &height_key(height)));
         chain::remove_writes(&mut batch, snapshot.reader(), &snapshot.position())?;
         drop(snapshot);
@@ -89,7 +91,7 @@ impl Storage {
         let snapshot = self.snapshot();
         let position = snapshot.position();
         let tree = imt::apply(&snapshot, state)?;
-        let mut batch = state_writes(&snapshot, state, &tree)?;
+        let mut batch = state_writes(&snapshot, state, &tree);
         batch.push(Write::put(Column::Meta, meta::READY, true.to_cbor()));
         drop(snapshot);
         self.write(batch, position, &tree)
@@ -99,8 +101,10 @@ impl Storage {
     fn write(&self, mut batch: Vec<Write>, position: Position, tree: &TreeUpdate) -> Result<(), StorageError> {
         batch.push(Write::put(Column::Meta, meta::POSITION, position.to_cbor()));
         batch.push(Write::put(Column::Meta, meta::HEAD, tree.after.to_cbor()));
+        let changed = hot::state_part(&batch);
         let mut guard = self.tip_mut();
         self.columns.write(batch)?;
+        self.hot.moved(changed);
         let tip: &mut Tip = Arc::make_mut(&mut guard);
         for change in &tree.nodes {
             tip.upper.set(change);
@@ -110,8 +114,8 @@ impl Storage {
     }
 }
 
-fn state_writes(snapshot: &Snapshot<'_>, diff: &Diff, tree: &TreeUpdate) -> Result<Vec<Write>, StorageError> {
-    let mut batch = pages::writes(snapshot.reader(), &tree.nodes)?;
+fn state_writes(snapshot: &Snapshot<'_>, diff: &Diff, tree: &TreeUpdate) -> Vec<Write> {
+    let mut batch = pages::writes(snapshot, &tree.nodes);
     for (key, value) in diff {
         batch.push(Write { column: Column::Values, key: key.clone(), value: value.clone() });
     }
@@ -123,7 +127,7 @@ fn state_writes(snapshot: &Snapshot<'_>, diff: &Diff, tree: &TreeUpdate) -> Resu
         let value = slot.map(|slot| slot.to_be_bytes().to_vec());
         batch.push(Write { column: Column::Slots, key: key.to_vec(), value });
     }
-    Ok(batch)
+    batch
 }
 
 pub(super) fn height_key(height: Height) -> [u8; 8] {

@@ -93,14 +93,23 @@ impl Storage {
     pub fn load_consensus(&self) -> Result<ConsensusRecords, StorageError> {
         let reader = self.columns.reader();
         let reader = reader.as_ref();
-        let mut bans: Vec<Ban> = with_prefix(reader, BAN)?.into_iter().map(|(_, ban)| ban).collect();
-        bans.sort_by_key(|ban| std::cmp::Reverse(ban.until));
-        bans.truncate(BANS_MAX);
         let certificates = with_prefix(reader, CERTIFICATE)?.into_iter().map(|(_, certificate)| certificate).collect();
         let finality = KeptFinality { voted: value(reader, VOTED)?, last: value(reader, FINALIZED)?, certificates };
-        let signed = value(reader, SIGNED)?;
-        Ok(ConsensusRecords { root: root(reader)?, headers: headers(reader)?, signed, bans, finality })
+        let (root, headers, signed) = (root(reader)?, headers(reader)?, value(reader, SIGNED)?);
+        Ok(ConsensusRecords { root, headers, signed, bans: bans(reader)?, finality })
     }
+
+    /// The bans among them, also for the transport.
+    pub fn bans(&self) -> Result<Vec<Ban>, StorageError> {
+        bans(self.columns.reader().as_ref())
+    }
+}
+
+fn bans(reader: &dyn Reader) -> Result<Vec<Ban>, StorageError> {
+    let mut bans: Vec<Ban> = with_prefix(reader, BAN)?.into_iter().map(|(_, ban)| ban).collect();
+    bans.sort_by_key(|ban| std::cmp::Reverse(ban.until));
+    bans.truncate(BANS_MAX);
+    Ok(bans)
 }
 
 fn root(reader: &dyn Reader) -> Result<Option<Root>, StorageError> {

@@ -32,10 +32,13 @@ impl Columns for MemoryColumns {
         Box::new(MemoryReader(Arc::clone(&self.lock())))
     }
 
+    fn check_room(&self) -> Result<(), StorageError> {
+        let full = self.full.load(Ordering::SeqCst);
+        if full { Err(StorageError::DiskFull { available: 0, reserve: 0 }) } else { Ok(()) }
+    }
+
     fn write(&self, batch: Vec<Write>) -> Result<(), StorageError> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(StorageError::DiskFull { available: 0, reserve: 0 });
-        }
+        self.check_room()?;
         let mut guard = self.lock();
         // Copies everything if a reader is still looking at the old maps: readers of the simulator are short-lived.
         let maps = Arc::make_mut(&mut guard);

@@ -3,7 +3,7 @@
 //! A page covers 16 leaves: 16 + 8 + 4 + 2 hashes. A block that changes a leaf reads and writes one page for it; the
 //! levels above are held in [`Levels`] and never written, because they follow from the pages.
 
-use super::{Column, Reader, StorageError, Write};
+use super::{Column, Reader, Snapshot, StorageError, Write};
 use nupeer_primitives::Hash;
 use nupeer_primitives::imt::{Levels, NodeChange, TreeHead, node_hash};
 
@@ -60,7 +60,8 @@ impl Page {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+    /// From its encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
         let (hashes, rest) = bytes.as_chunks::<32>();
         let hashes: Vec<Hash> = hashes.iter().copied().map(Hash).collect();
         match (hashes.try_into(), rest) {
@@ -81,17 +82,13 @@ impl Page {
 }
 
 /// The writes that bring pages up to date.
-pub fn writes(reader: &dyn Reader, changes: &[NodeChange]) -> Result<Vec<Write>, StorageError> {
+pub fn writes(snapshot: &Snapshot<'_>, changes: &[NodeChange]) -> Vec<Write> {
     let mut pages = std::collections::BTreeMap::<u64, Page>::new();
     for change in changes.iter().filter(|change| change.level < UPPER) {
         let number = Page::number(change.level, change.index);
-        let page = match pages.entry(number) {
-            std::collections::btree_map::Entry::Occupied(page) => page.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(Page::read(reader, number)?),
-        };
-        page.set(change);
+        pages.entry(number).or_insert_with(|| snapshot.page(number)).set(change);
     }
-    Ok(pages.iter().map(|(number, page)| page.write(*number)).collect())
+    pages.iter().map(|(number, page)| page.write(*number)).collect()
 }
 
 /// Recomputes the upper levels from all pages and compares the top.

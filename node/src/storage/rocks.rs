@@ -8,9 +8,12 @@ use rocksdb::{
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes that must stay free on the disk: room for the log, one flush and one compaction of small tables.
 pub const RESERVE_BYTES: u64 = 64 * 1_024 * 1_024;
+/// Bytes beyond the reserve that must be free before writing begins again: some blocks, so that it does not stop at once.
+const RESUME_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes of cached blocks over all columns; the node's whole memory goal is 150 MB.
 const CACHE_BYTES: usize = 24 * 1_024 * 1_024;
 /// Bytes of unflushed writes over all columns.
@@ -43,6 +46,8 @@ pub struct RocksColumns {
     path: PathBuf,
     reserve_bytes: u64,
     synced: WriteOptions,
+    /// The database itself met the end of the disk: it refuses all writes until it is opened again.
+    stopped: AtomicBool,
 }
 
 impl fmt::Debug for RocksColumns {
@@ -72,16 +77,16 @@ impl RocksColumns {
         let db = DB::open_cf_descriptors(&db_options, path, families).map_err(|error| open_error(&error, path))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        Ok(Self { db, path: path.clone(), reserve_bytes: *reserve_bytes, synced })
+        Ok(Self { db, path: path.clone(), reserve_bytes: *reserve_bytes, synced, stopped: AtomicBool::new(false) })
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, StorageError> {
         self.db.cf_handle(column.name()).ok_or(StorageError::Corrupt { column })
     }
 
-    fn check_room(&self, bytes: usize) -> Result<(), StorageError> {
+    fn check_room_for(&self, bytes: u64) -> Result<(), StorageError> {
         let available = available_bytes(&self.path)?;
-        let reserve = self.reserve_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let reserve = self.reserve_bytes.saturating_add(bytes);
         if available < reserve { Err(StorageError::DiskFull { available, reserve }) } else { Ok(()) }
     }
 }
@@ -98,6 +103,7 @@ fn family_options(column: Column, cache: &Cache) -> rocksdb::Options {
         | Column::Leaves
         | Column::Undo
         | Column::Blocks
+        | Column::Bodies
         | Column::Records
         | Column::Headers
         | Column::Consensus
@@ -137,6 +143,15 @@ impl Columns for RocksColumns {
         Box::new(RocksReader { columns: self, snapshot: self.db.snapshot() })
     }
 
+    fn check_room(&self) -> Result<(), StorageError> {
+        self.check_room_for(RESUME_BYTES)?;
+        if self.stopped.load(Ordering::SeqCst) {
+            let message = "the database stopped when the disk was full; start the node again".to_owned();
+            return Err(StorageError::Failed { message });
+        }
+        Ok(())
+    }
+
     fn write(&self, batch: Vec<Write>) -> Result<(), StorageError> {
         let mut raw = WriteBatch::default();
         for Write { column, key, value } in batch {
@@ -146,8 +161,12 @@ impl Columns for RocksColumns {
                 None => raw.delete_cf(family, key),
             }
         }
-        self.check_room(raw.size_in_bytes())?;
-        self.db.write_opt(raw, &self.synced).map_err(|error| failed(&error))
+        self.check_room_for(u64::try_from(raw.size_in_bytes()).unwrap_or(u64::MAX))?;
+        self.db.write_opt(raw, &self.synced).map_err(|error| {
+            let error = failed(&error);
+            self.stopped.fetch_or(error.is_retryable(), Ordering::SeqCst);
+            error
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One block's state and tree, frozen.
 
 use super::error::stop_on;
+use super::hot::Hot;
 use super::pages::{Page, UPPER};
 use super::{Column, Position, Reader, StorageError, Tip};
 use nupeer_primitives::imt::{Leaf, TreeHead, TreeView};
@@ -22,6 +23,9 @@ const PAGES_MAX: usize = 4_096;
 pub struct Snapshot<'a> {
     reader: Box<dyn Reader + 'a>,
     tip: Arc<Tip>,
+    hot: &'a Hot,
+    /// Number of this state in `hot`.
+    moves: u64,
     pages: RefCell<BTreeMap<u64, Box<Page>>>,
 }
 
@@ -32,8 +36,9 @@ impl fmt::Debug for Snapshot<'_> {
 }
 
 impl<'a> Snapshot<'a> {
-    pub(super) fn new(reader: Box<dyn Reader + 'a>, tip: Arc<Tip>) -> Self {
-        Self { reader, tip, pages: RefCell::default() }
+    /// The reader must show the tip's state, and `hot` must not move while this is made.
+    pub(super) fn new(reader: Box<dyn Reader + 'a>, tip: Arc<Tip>, hot: &'a Hot) -> Self {
+        Self { reader, tip, hot, moves: hot.moves(), pages: RefCell::default() }
     }
 
     pub(super) fn reader(&self) -> &dyn Reader {
@@ -47,7 +52,20 @@ impl<'a> Snapshot<'a> {
     }
 
     fn value(&self, column: Column, key: &[u8]) -> Option<Vec<u8>> {
-        stop_on(self.reader.get(column, key))
+        if let Some(known) = self.hot.of(self.moves, column, key) {
+            return known;
+        }
+        let value = stop_on(self.reader.get(column, key));
+        self.hot.learn(self.moves, column, key, value.as_ref());
+        value
+    }
+
+    /// A page of the tree's lowest levels.
+    pub(super) fn page(&self, number: u64) -> Page {
+        match self.value(Column::Nodes, &number.to_be_bytes()) {
+            Some(bytes) => stop_on(Page::decode(&bytes)),
+            None => Page::default(),
+        }
     }
 }
 
@@ -86,7 +104,7 @@ impl TreeView for Snapshot<'_> {
         if pages.len() >= PAGES_MAX && !pages.contains_key(&number) {
             pages.clear();
         }
-        let page = pages.entry(number).or_insert_with(|| Box::new(stop_on(Page::read(self.reader.as_ref(), number))));
+        let page = pages.entry(number).or_insert_with(|| Box::new(self.page(number)));
         page.get(level, index)
     }
 

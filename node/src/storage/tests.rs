@@ -10,8 +10,8 @@ use nupeer_primitives::event::{BlockRecord, Event, TxOutcome, TxReceipt};
 use nupeer_primitives::imt::{self, MemoryTree, TreeView, apply, prove_absence, prove_inclusion};
 use nupeer_primitives::state::{MemoryState, View, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, Block, BlockBody, GenesisHash, Hash, Header, HeaderBody, McRef, OpCert, PoolId,
-    Signature, TxId, VerificationKey,
+    AccountId, Amount, AssetId, BlockBody, GenesisHash, Hash, Header, HeaderBody, McRef, OpCert, PoolId, Signature,
+    TxId, VerificationKey,
 };
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -72,7 +72,8 @@ fn header(parent: BlockId, height: u64) -> Header {
 /// A block with what executing it gave.
 struct Executed {
     id: BlockId,
-    block: Block,
+    header: Header,
+    body: Vec<u8>,
     diff: Diff,
     tree: imt::TreeUpdate,
     record: BlockRecord,
@@ -87,13 +88,13 @@ fn execute(state: &dyn State, parent: Position, diff: Diff) -> Executed {
     let receipt =
         TxReceipt { tx: TxId(id.0), outcome: TxOutcome::Ok, fee: Amount::new(1), first_event: 0, event_count: 1 };
     let record = BlockRecord { events: vec![event], receipts: vec![receipt] };
-    Executed { id, block: Block { header, body: BlockBody::default() }, diff, tree, record }
+    Executed { id, header, body: BlockBody::default().to_cbor(), diff, tree, record }
 }
 
 impl Executed {
     fn commit(&self) -> Commit<'_> {
-        let Self { id, block, diff, tree, record } = self;
-        Commit { id: *id, block, diff, tree, record }
+        let Self { id, header, body, diff, tree, record } = self;
+        Commit { id: *id, header, body, diff, tree, record }
     }
 }
 
@@ -231,13 +232,19 @@ fn lookups_follow_the_chain_both_ways() {
         let third = &blocks[2];
         assert_eq!(storage.height_of(&third.id).unwrap(), Some(Height(3)));
         assert_eq!(storage.height_of(&ORIGIN).unwrap(), Some(Height(0)));
-        assert_eq!(storage.block(&third.id).unwrap().unwrap().header, third.block.header.to_cbor());
+        assert_eq!(storage.block(&third.id).unwrap().unwrap().header, third.header.to_cbor());
         assert_eq!(storage.record_at(Height(3)).unwrap(), Some(third.record.clone()));
         assert_eq!(storage.tx_place(&TxId(third.id.0)).unwrap(), Some((Height(3), 0)));
-        assert_eq!(storage.ids_after(Height(2), 2).unwrap(), vec![third.id, blocks[3].id]);
+        let after = storage.headers_after(Height(2), 2).unwrap();
+        let expected = [third, &blocks[3]].map(|b| StoredHeader { id: b.id, header: b.header.to_cbor() });
+        assert_eq!(after, expected);
+        assert_eq!(storage.header_at(Height(3)).unwrap().as_ref(), after.first());
+        assert_eq!(storage.body(&third.id).unwrap().as_ref(), Some(&third.body));
         storage.rollback_to(Height(2)).unwrap();
         assert_eq!(storage.height_of(&third.id).unwrap(), None);
         assert_eq!(storage.block_at(Height(3)).unwrap(), None);
+        assert_eq!(storage.header_at(Height(3)).unwrap(), None);
+        assert_eq!(storage.body(&third.id).unwrap(), None);
         assert_eq!(storage.record_at(Height(3)).unwrap(), None);
         assert_eq!(storage.tx_place(&TxId(third.id.0)).unwrap(), None);
     }
@@ -329,6 +336,9 @@ impl Columns for Dying {
     fn reader(&self) -> Box<dyn Reader + '_> {
         self.0.reader()
     }
+    fn check_room(&self) -> Result<(), StorageError> {
+        self.0.check_room()
+    }
     fn write(&self, batch: Vec<Write>) -> Result<(), StorageError> {
         match self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
             Ok(_) => self.0.write(batch),
@@ -386,6 +396,49 @@ fn a_full_disk_is_named_changes_nothing_and_can_recover() {
     assert!(matches!(refused, StorageError::DiskFull { reserve: u64::MAX, .. }), "{refused}");
     let storage = Storage::open_rocks(&Options { reserve_bytes: 0, ..options }, &origin).unwrap();
     Model::new().assert_equals(&storage.snapshot());
+}
+
+/// A file system of its own, 64 MiB; `None` where this user may not make one.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_other_files_fill_is_waited_out() {
+    let Some(small) = Small::mount() else {
+        eprintln!("SKIPPED: no file system can be mounted here; run as root to see a real disk full");
+        return;
+    };
+    let options = Options { path: small.0.path().join("db"), reserve_bytes: 16 * 1_024 * 1_024 };
+    let storage = Storage::open_rocks(&options, &Origin { id: ORIGIN, k: 3, state: &first_state() }).unwrap();
+    let first = extend(&storage, diff_of(1));
+    let ballast = small.0.path().join("ballast");
+    std::fs::write(&ballast, vec![7; 40 * 1_024 * 1_024]).unwrap();
+    let second = execute(&storage.snapshot(), storage.position(), diff_of(2));
+    let error = storage.commit(&second.commit()).unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(storage.check_room().unwrap_err().is_retryable());
+    assert!(storage.persist(&Record::Signed { slot: Slot(9), id: first.id }).is_err(), "nothing is signed meanwhile");
+    assert_eq!(storage.position().id, first.id);
+    assert_eq!(storage.block(&first.id).unwrap().unwrap().body, first.body, "reads go on");
+    std::fs::remove_file(&ballast).unwrap();
+    storage.check_room().unwrap();
+    storage.commit(&second.commit()).unwrap();
+    assert_eq!(storage.position().id, second.id);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::finality::Certificate;
-use crate::hash::{GenesisHash, Hash, Tag, blake2b_256, blake2b_256_of, merkle_root, tagged};
+use crate::hash::{GenesisHash, Hash, Tag, blake2b_256, blake2b_256_of, merkle_leaf, merkle_root_of, tagged};
 use crate::ids::{BlockId, Height, PoolId, Signature, Slot, VerificationKey};
 use crate::tx::Transaction;
 use alloc::vec::Vec;
@@ -135,9 +135,14 @@ impl BlockBody {
     /// `H(H(inherents) ‖ H(certs) ‖ tx_root)`.
     #[must_use]
     pub fn hash(&self) -> Hash {
+        self.hash_over(self.txs.iter().map(tx_leaf).collect())
+    }
+
+    /// [`BlockBody::hash`] where the leaves of the transactions are known already.
+    fn hash_over(&self, leaves: Vec<Hash>) -> Hash {
         let empty_list = blake2b_256(&[0x80]);
         let certs = blake2b_256(&self.certs.to_cbor());
-        blake2b_256_of(&[&empty_list.0, &certs.0, &tx_root(&self.txs).0])
+        blake2b_256_of(&[&empty_list.0, &certs.0, &merkle_root_of(leaves).0])
     }
 
     /// Decodes bytes from outside, at most `max` of them.
@@ -146,11 +151,71 @@ impl BlockBody {
     }
 }
 
-/// Binary Merkle root over whole transactions, witnesses included.
+/// A transaction's leaf under a body's root: the digest of its whole encoding, witnesses included.
 #[must_use]
-pub fn tx_root(txs: &[Transaction]) -> Hash {
-    let encoded: Vec<Vec<u8>> = txs.iter().map(Cbor::to_cbor).collect();
-    merkle_root(encoded.iter().map(Vec::as_slice))
+pub fn tx_leaf(tx: &Transaction) -> Hash {
+    merkle_leaf(&tx.to_cbor())
+}
+
+/// A body with its encoding and digests, made once and passed on, so that nobody encodes or hashes it again.
+///
+/// The parts belong together by construction: there is no way to change one of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedBody {
+    body: BlockBody,
+    bytes: Vec<u8>,
+    leaves: Vec<Hash>,
+    hash: Hash,
+}
+
+impl SealedBody {
+    /// Of a body.
+    #[must_use]
+    pub fn new(body: BlockBody) -> Self {
+        let bytes = body.to_cbor();
+        Self::with(body, bytes)
+    }
+
+    /// Decodes bytes from outside, at most `max` of them.
+    pub fn decode(bytes: Vec<u8>, max: usize) -> Result<Self, Malformed> {
+        Ok(Self::with(BlockBody::decode(&bytes, max)?, bytes))
+    }
+
+    fn with(body: BlockBody, bytes: Vec<u8>) -> Self {
+        let leaves: Vec<Hash> = body.txs.iter().map(tx_leaf).collect();
+        let hash = body.hash_over(leaves.clone());
+        Self { body, bytes, leaves, hash }
+    }
+
+    /// Decoded.
+    #[must_use]
+    pub const fn body(&self) -> &BlockBody {
+        &self.body
+    }
+
+    /// Canonical encoding.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of the encoding.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// [`tx_leaf`] of each transaction, in order.
+    #[must_use]
+    pub fn leaves(&self) -> &[Hash] {
+        &self.leaves
+    }
+
+    /// [`BlockBody::hash`].
+    #[must_use]
+    pub const fn hash(&self) -> Hash {
+        self.hash
+    }
 }
 
 impl Cbor for BlockBody {

@@ -176,7 +176,19 @@ pub fn tagged(tag: Tag, genesis: &GenesisHash, parts: &[&[u8]]) -> Hash {
 /// promoted, an empty list gives 32 zero bytes.
 #[must_use]
 pub fn merkle_root<'a>(items: impl Iterator<Item = &'a [u8]>) -> Hash {
-    let mut level: alloc::vec::Vec<Hash> = items.map(|item| blake2b_256_of(&[&[0], item])).collect();
+    merkle_root_of(items.map(merkle_leaf).collect())
+}
+
+/// `H(0x00 ‖ item)`: a leaf of [`merkle_root`].
+#[must_use]
+pub fn merkle_leaf(item: &[u8]) -> Hash {
+    blake2b_256_of(&[&[0], item])
+}
+
+/// [`merkle_root`] of leaves that are hashed already.
+#[must_use]
+pub fn merkle_root_of(leaves: alloc::vec::Vec<Hash>) -> Hash {
+    let mut level = leaves;
     while level.len() > 1 {
         level = level
             .chunks(2)

@@ -49,7 +49,7 @@ pub mod tx;
 pub mod witness;
 
 pub use action::Action;
-pub use block::{Block, BlockBody, Header, HeaderBody, McRef, OpCert};
+pub use block::{Block, BlockBody, Header, HeaderBody, McRef, OpCert, SealedBody};
 pub use bls::{BlsKey, BlsSignature};
 pub use cbor::{Cbor, DecodeError, Reader, Writer};
 pub use finality::{Certificate, Checkpoint, Link, Vote};

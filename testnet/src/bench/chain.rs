@@ -11,14 +11,14 @@ use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::tx::{ActorAction, TxBody};
 use nupeer_primitives::{
-    AccountId, Action, Amount, AssetId, Block, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef,
-    OpCert, Signature, Slot, Transaction, VerificationKey, Witness,
+    AccountId, Action, Amount, AssetId, Block, BlockId, Hash, Header, HeaderBody, Height, McRef, OpCert, SealedBody,
+    Signature, Slot, Transaction, VerificationKey, Witness,
 };
-use nupeer_runtime::apply::{Built, build_block};
+use nupeer_runtime::BlockContext;
+use nupeer_runtime::apply::{Applied, Built, apply_checked, build_block};
 use nupeer_runtime::first_state::{first_state, pool_proof_digest};
 use nupeer_runtime::preset::{Founders, Preset, USD};
-use nupeer_runtime::validity::{Chain, CheckedTx};
-use nupeer_runtime::{BlockContext, apply_block};
+use nupeer_runtime::validity::{Chain, CheckedBody, CheckedTx, Unseen};
 use std::path::Path;
 
 /// Users; with 64 transactions each the mempool's limit per payer is never met.
@@ -36,27 +36,40 @@ pub struct World {
     pub chain: Chain,
     /// The first state.
     pub first: Diff,
-    users: Vec<(SigningKey, AccountId, u64)>,
+    users: Vec<User>,
+}
+
+/// Somebody with funds.
+struct User {
+    key: SigningKey,
+    account: AccountId,
+    seq: u64,
 }
 
 impl World {
     /// A network of one pool and [`USERS`] rich users.
     pub fn new() -> Result<Self> {
-        let users: Vec<(SigningKey, AccountId, u64)> = (0..USERS)
+        Self::with(|_| {})
+    }
+
+    /// [`World::new`] with a genesis record that is changed before it counts.
+    pub fn with(change: impl FnOnce(&mut Genesis)) -> Result<Self> {
+        let users: Vec<User> = (0..USERS)
             .map(|n| {
                 let key = SigningKey::from_bytes(&blake2b_256_of(&[b"bench user", &n.to_be_bytes()]).0);
                 let account = VerificationKey(key.verifying_key().to_bytes()).account();
-                (key, account, 0)
+                User { key, account, seq: 0 }
             })
             .collect();
         let funds = Amount::new(1_000_000_000_000);
-        let genesis = Preset::Sim.genesis(Founders {
+        let mut genesis = Preset::Sim.genesis(Founders {
             name: "bench".into(),
             system_start_ms: 0,
             seed: Hash([1; 32]),
-            accounts: users.iter().flat_map(|(_, id, _)| [(*id, AssetId::ADA, funds), (*id, USD, funds)]).collect(),
+            accounts: users.iter().flat_map(|u| [(u.account, AssetId::ADA, funds), (u.account, USD, funds)]).collect(),
             pools: vec![pool(&PoolKeys::from_seed(&POOL_SEED))],
         });
+        change(&mut genesis);
         let first = first_state(&genesis)?.into_iter().map(|(key, value)| (key, Some(value))).collect();
         Ok(Self { chain: Chain::new(&genesis), genesis, first, users })
     }
@@ -74,28 +87,56 @@ impl World {
 
     /// `count` transactions, users in turn, of the action that `action` makes from the number and the next user.
     pub fn txs(&mut self, count: usize, from: Slot, action: impl Fn(usize, AccountId) -> Action) -> Vec<Transaction> {
-        let accounts: Vec<AccountId> = self.users.iter().map(|(_, id, _)| *id).collect();
-        let (genesis, users) = (self.chain.genesis, self.users.len());
-        let mut txs = Vec::with_capacity(count);
-        for n in 0..count {
-            let to = accounts.get((n + 1) % users).copied().unwrap_or(AccountId([0; 28]));
-            let Some((key, account, seq)) = self.users.get_mut(n % users) else { continue };
-            let body = TxBody {
-                payer: *account,
-                seq: *seq,
-                from,
-                until: Slot(from.0 + 500),
-                max_fee: Amount::new(Amount::UNIT),
-                cosigners: Vec::new(),
-                actions: vec![ActorAction { actor: 0, action: action(n, to) }],
-                memo: None::<Bytes<64>>,
-            };
-            *seq += 1;
-            let signature = Signature(key.sign(&body.id(&genesis).0).to_bytes());
-            let key = VerificationKey(key.verifying_key().to_bytes());
-            txs.push(Transaction { body, witnesses: vec![Witness::Key { key, signature }] });
-        }
-        txs
+        let users = self.users.len();
+        let one = |n: usize| {
+            let action = action(n, self.account_of((n + 1) % users));
+            self.tx_of(n % users, from, vec![action])
+        };
+        (0..count).map(one).collect()
+    }
+
+    /// A transaction of one user.
+    pub fn tx_of(&mut self, user: usize, from: Slot, actions: Vec<Action>) -> Transaction {
+        let genesis = self.chain.genesis;
+        let User { key, account, seq } = self.user_mut(user);
+        let body = TxBody {
+            payer: *account,
+            seq: *seq,
+            from,
+            until: Slot(from.0 + 500),
+            max_fee: Amount::new(Amount::UNIT),
+            cosigners: Vec::new(),
+            actions: actions.into_iter().map(|action| ActorAction { actor: 0, action }).collect(),
+            memo: None::<Bytes<64>>,
+        };
+        *seq += 1;
+        let signature = Signature(key.sign(&body.id(&genesis).0).to_bytes());
+        let key = VerificationKey(key.verifying_key().to_bytes());
+        Transaction { body, witnesses: vec![Witness::Key { key, signature }] }
+    }
+
+    fn user_mut(&mut self, user: usize) -> &mut User {
+        let users = self.users.len();
+        self.users.get_mut(user % users).expect("a number below the number of users")
+    }
+
+    fn user(&self, user: usize) -> &User {
+        self.users.get(user % self.users.len()).expect("a number below the number of users")
+    }
+
+    /// A user's account.
+    pub fn account_of(&self, user: usize) -> AccountId {
+        self.user(user).account
+    }
+
+    /// A user's key.
+    pub fn key_of(&self, user: usize) -> VerificationKey {
+        VerificationKey(self.user(user).key.verifying_key().to_bytes())
+    }
+
+    /// A user's signature over a digest.
+    pub fn sign(&self, user: usize, digest: &Hash) -> Signature {
+        Signature(self.user(user).key.sign(&digest.0).to_bytes())
     }
 
     /// Transfers of one lovelace.
@@ -103,11 +144,16 @@ impl World {
         self.txs(count, from, |_, to| Action::Transfer { to, asset: AssetId::ADA, amount: Amount::new(1) })
     }
 
-    /// Builds and commits the block after the newest one of `storage`.
+    /// Builds and commits the block after the newest one of `storage`, in the next slot.
     pub fn extend(&self, storage: &Storage, txs: &[CheckedTx]) -> Result<Block> {
+        self.extend_after(storage, 1, txs)
+    }
+
+    /// Builds and commits the block after the newest one of `storage`, some slots later.
+    pub fn extend_after(&self, storage: &Storage, slots: u64, txs: &[CheckedTx]) -> Result<Block> {
         let snapshot = storage.snapshot();
         let at = snapshot.position();
-        let draft = draft(at.id, at.height.0 + 1, at.slot.0 + 1);
+        let draft = draft(at.id, at.height.0 + 1, at.slot.0 + slots);
         let ctx = BlockContext::of(&self.chain, &draft, at.slot);
         let Built { body, applied, .. } =
             build_block(&self.chain, &snapshot, &snapshot, &ctx, &[], txs.iter(), &NONCE)?;
@@ -116,36 +162,29 @@ impl World {
         let failed =
             applied.record.receipts.iter().find(|receipt| receipt.outcome != nupeer_primitives::event::TxOutcome::Ok);
         anyhow::ensure!(failed.is_none(), "a transaction of the bench failed: {failed:?}");
-        let (size, hash) = (u32::try_from(body.to_cbor().len())?, body.hash());
-        let header = HeaderBody { body_size: size, body_hash: hash, state_root: applied.root, ..draft };
-        let block = Block { header: Header { body: header, kes_signature: [0; 448] }, body };
-        let id = block.header.id(&self.chain.genesis);
-        storage.commit(&Commit {
-            id,
-            block: &block,
-            diff: &applied.diff,
-            tree: &applied.tree,
-            record: &applied.record,
-        })?;
-        Ok(block)
+        let sealed = SealedBody::new(body);
+        let (body_size, body_hash) = (u32::try_from(sealed.size())?, sealed.hash());
+        let body = HeaderBody { body_size, body_hash, state_root: applied.root, ..draft };
+        let header = Header { body, kes_signature: [0; 448] };
+        self.commit(storage, &header, &sealed, &applied)?;
+        Ok(Block { header, body: sealed.body().clone() })
     }
 
-    /// What a syncing node does with a block whose header is judged already: decode, apply, commit.
+    fn commit(&self, storage: &Storage, header: &Header, body: &SealedBody, applied: &Applied) -> Result<()> {
+        let Applied { diff, tree, record, .. } = applied;
+        let id = header.id(&self.chain.genesis);
+        Ok(storage.commit(&Commit { id, header, body: body.bytes(), diff, tree, record })?)
+    }
+
+    /// What a syncing node does with a block whose header is judged already: decode, check, apply, commit.
     pub fn replay(&self, storage: &Storage, header: &[u8], body: &[u8]) -> Result<()> {
         let header = Header::decode(header)?;
-        let block = Block { header, body: BlockBody::decode(body, usize::MAX)? };
+        let body = SealedBody::decode(body.to_vec(), usize::MAX)?;
+        let checked = CheckedBody::new(&self.chain, &body, &Unseen).map_err(|(_, error)| error)?;
         let snapshot = storage.snapshot();
-        let applied = apply_block(&self.chain, &snapshot, &snapshot, &block, &NONCE)?;
+        let applied = apply_checked(&self.chain, &snapshot, &snapshot, &header.body, &checked, &NONCE)?;
         drop(snapshot);
-        let id = block.header.id(&self.chain.genesis);
-        storage.commit(&Commit {
-            id,
-            block: &block,
-            diff: &applied.diff,
-            tree: &applied.tree,
-            record: &applied.record,
-        })?;
-        Ok(())
+        self.commit(storage, &header, &body, &applied)
     }
 }
 

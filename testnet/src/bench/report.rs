@@ -18,7 +18,7 @@ pub enum Goal {
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// What.
-    pub name: &'static str,
+    pub name: String,
     /// How much.
     pub value: f64,
     /// Of what.
@@ -32,8 +32,8 @@ pub struct Row {
 impl Row {
     /// A measurement without a goal.
     #[must_use]
-    pub const fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit, ratio: None, goal: None }
+    pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit, ratio: None, goal: None }
     }
     /// As a part of something.
     #[must_use]

@@ -2,8 +2,7 @@
 
 use super::node::Node;
 use nupeer_consensus::forge::{PoolKeys, sign_header};
-use nupeer_node::engine::executor::digest_of;
-use nupeer_primitives::{BlockId, Cbor, Header};
+use nupeer_primitives::{BlockId, Cbor, Header, SealedBody};
 use nupeer_runtime::BlockContext;
 
 /// A second header of the same slot with an empty body, whose block the equivocator can serve like the first. `None`
@@ -15,16 +14,17 @@ pub fn second_block(node: &mut Node, first: &Header) -> Option<(BlockId, Vec<u8>
     let (_, parent_slot) = executor.point_of(&body.parent).ok()?;
     let ctx = BlockContext::of(&chain, &body, parent_slot);
     let built = executor.build(&ctx, &body, &[], std::iter::empty()).ok()?;
-    let (size, hash) = digest_of(&built.body);
-    if hash == body.body_hash {
+    let sealed = SealedBody::new(built.body);
+    if sealed.hash() == body.body_hash {
         return None;
     }
-    (body.body_size, body.body_hash, body.state_root) = (size, hash, built.applied.root);
+    body.body_size = u32::try_from(sealed.size()).ok()?;
+    (body.body_hash, body.state_root) = (sealed.hash(), built.applied.root);
     let mut kes = PoolKeys::from_seed(&seed).kes;
     let header = sign_header(&mut kes, body, &chain.genesis, &chain.constants).ok()?;
     let id = header.id(&chain.genesis);
     let bytes = header.to_cbor();
-    executor.bodies.insert(built.body);
+    executor.bodies.insert(sealed);
     executor.add_header(id, header);
     Some((id, bytes))
 }

@@ -36,6 +36,10 @@ impl Disk {
         self.kind.store(NONE, Ordering::SeqCst);
         self.columns.set_full(false);
     }
+    /// Writes find room again.
+    pub fn make_room(&self) {
+        self.columns.set_full(false);
+    }
     /// Every write fails for want of room.
     pub fn fill(&self) {
         self.columns.set_full(true);
@@ -50,6 +54,9 @@ impl Disk {
 impl Columns for Disk {
     fn reader(&self) -> Box<dyn Reader + '_> {
         self.columns.reader()
+    }
+    fn check_room(&self) -> Result<(), StorageError> {
+        self.columns.check_room()
     }
     fn write(&self, batch: Vec<Write>) -> Result<(), StorageError> {
         let gone = || StorageError::Failed { message: "simulated crash".into() };

@@ -134,7 +134,7 @@ impl World {
         let Ok(checked) = CheckedTx::new(&self.shared.chain, tx) else { return };
         let checked = Arc::new(checked);
         self.count("tx_spam");
-        self.feed(node, Message::Tx(Arc::clone(&checked)));
+        self.feed(node, Message::Txs(vec![Arc::clone(&checked)]));
         for to in 0..self.nodes.len() {
             self.send(node, to, Packet::Tx(Arc::clone(&checked)));
         }

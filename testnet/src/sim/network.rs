@@ -148,7 +148,7 @@ impl World {
             Packet::Status(status) => self.feed(to, Message::Consensus(Input::PeerStatus(who, status))),
             Packet::Bye => self.feed(to, Message::Consensus(Input::PeerDown(who))),
             Packet::Header(bytes) => self.heard(from, to, bytes),
-            Packet::Tx(tx) => self.feed(to, Message::Tx(tx)),
+            Packet::Tx(tx) => self.feed(to, Message::Txs(vec![tx])),
             Packet::AskHeaders(req, locator) => {
                 let answer = self.engine(to).map(|engine| engine.headers_after(&locator).map_err(|_| NetErr::Refused));
                 if let Some(answer) = answer.and_then(|answer| self.lie_about_headers(to, answer)) {

@@ -30,7 +30,7 @@ pub struct Report {
 
 impl Report {
     /// Fault kinds that a run of seeds must all have seen.
-    pub const FAULTS: [&'static str; 33] = [
+    pub const FAULTS: [&'static str; 34] = [
         "lost",
         "delayed",
         "reordered",
@@ -45,6 +45,7 @@ impl Report {
         "crash_after_write",
         "crash_at_epoch",
         "disk_full",
+        "disk_mended",
         "disk_lost",
         "key_refused",
         "paused",

@@ -47,6 +47,7 @@ pub enum Event {
     Verified { node: usize, life: u64, job: Job, verdict: Result<(), HeaderError> },
     Release { node: usize, bytes: Vec<u8> },
     Restart { node: usize },
+    Room { node: usize },
     Heal,
     Mend { from: usize, to: usize },
     SpeedUp { node: usize },
@@ -212,6 +213,11 @@ impl World {
                 self.broadcast(node, None, &bytes);
             }
             Event::Restart { node } => self.start(node),
+            Event::Room { node } => {
+                if let Some(it) = self.nodes.get(node) {
+                    it.disk.make_room();
+                }
+            }
             Event::Heal => self.trouble.sides = None,
             Event::Mend { from, to } => {
                 self.trouble.dead.remove(&(from, to));
@@ -232,6 +238,7 @@ impl World {
             Event::Slot(_)
             | Event::Release { .. }
             | Event::Restart { .. }
+            | Event::Room { .. }
             | Event::Heal
             | Event::Mend { .. }
             | Event::SpeedUp { .. }
@@ -282,7 +289,7 @@ impl World {
         let Some(tx) = self.users.transfer(&mut self.chance, &genesis, slot) else { return };
         if let Ok(checked) = CheckedTx::new(&self.shared.chain, tx) {
             let node = usize::try_from(self.chance.below(self.nodes.len() as u64)).unwrap_or(0);
-            self.feed(node, Message::Tx(Arc::new(checked)));
+            self.feed(node, Message::Txs(vec![Arc::new(checked)]));
         }
     }
 
@@ -345,6 +352,8 @@ impl World {
                 Outbound::Moved { reverted, applied } => self.moved(node, reverted.len(), &applied),
                 Outbound::TxTaken { .. } | Outbound::Note(_) => {}
                 Outbound::TxRefused { .. } => self.count("txs_refused"),
+                Outbound::Paused(_) => self.out_of_room(node),
+                Outbound::Resumed => self.count("disk_mended"),
                 Outbound::Halt(error) => self.halted(node, &error.to_string()),
             }
         }
@@ -411,8 +420,17 @@ impl World {
         }
     }
 
+    /// A full disk: somebody makes room while the process waits, or kills it first.
+    fn out_of_room(&mut self, node: usize) {
+        if self.chance.chance(300) {
+            return self.stop(node);
+        }
+        let slots = self.chance.below(8).saturating_add(1);
+        self.schedule_slots(slots, Event::Room { node });
+    }
+
     fn halted(&mut self, node: usize, why: &str) {
-        if !why.contains("simulated") && !why.contains("disk full") {
+        if !why.contains("simulated") {
             self.promises.broken(format!("node {node} stopped: {why}"));
         }
         self.stop(node);

@@ -9,7 +9,7 @@ use nupeer_primitives::imt::{self, MemoryTree};
 use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
 use nupeer_primitives::{
     AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, Signature,
-    Slot, TxId, VerificationKey,
+    Slot, Transaction, TxId, VerificationKey,
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::context::BlockContext;
@@ -232,8 +232,10 @@ impl Chain for MemoryChain {
         })
     }
 
-    fn submit(&self, tx: CheckedTx) -> BoxFuture<'_, Result<Amount, Refusal>> {
+    fn submit(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<(TxId, Amount), Refusal>> {
         Box::pin(async move {
+            let decoded = Transaction::decode(&tx).map_err(Refusal::Malformed)?;
+            let tx = CheckedTx::new(&self.rules, decoded).map_err(Refusal::Malformed)?;
             let tip = self.standing().tip;
             let ctx = self.context(tip, Slot(tip.slot.0 + 1));
             let mut inner = self.inner.lock().unwrap();
@@ -242,8 +244,9 @@ impl Chain for MemoryChain {
             }
             let state = &inner.states.last().unwrap().0;
             let simulated = simulate(state, &self.rules, &ctx, &tx).map_err(Refusal::Ledger)?;
+            let id = tx.id;
             inner.waiting.push(tx);
-            Ok(simulated.fee)
+            Ok((id, simulated.fee))
         })
     }
 

@@ -1,0 +1,299 @@
+//! Engines over disks in memory: one pool of all stake forges, another node follows.
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+use crate::engine::agent::KeyFiles;
+use crate::storage::{Columns, MemoryColumns, Origin, Reader, Storage, StorageError, Write};
+use ed25519_zebra::{SigningKey, VerificationKeyBytes};
+use nupeer_consensus::compact::{CompactBody, Filled, ShortId};
+use nupeer_consensus::forge::PoolKeys;
+use nupeer_consensus::header::Rules;
+use nupeer_consensus::input::Point;
+use nupeer_consensus::state::Config;
+use nupeer_primitives::genesis::{Genesis, GenesisPool};
+use nupeer_primitives::state::Diff;
+use nupeer_primitives::tx::{ActorAction, TxBody};
+use nupeer_primitives::{
+    AccountId, Action, Amount, AssetId, Hash, Header, Height, Signature, Slot, Transaction, VerificationKey, Witness,
+};
+use nupeer_runtime::first_state::{first_state, pool_proof_digest};
+use nupeer_runtime::preset::{Founders, Preset};
+use nupeer_runtime::validity::Chain;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// Key files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl KeyFiles for Files {
+    fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+    fn write(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.0.lock().unwrap().insert(name.into(), bytes.to_vec());
+        Ok(())
+    }
+}
+
+/// A disk that loses its room at one write, and has it again when somebody looks.
+#[derive(Clone, Debug, Default)]
+struct Filling(MemoryColumns, Arc<AtomicUsize>);
+
+impl Columns for Filling {
+    fn reader(&self) -> Box<dyn Reader + '_> {
+        self.0.reader()
+    }
+    fn check_room(&self) -> Result<(), StorageError> {
+        self.0.set_full(false);
+        Ok(())
+    }
+    fn write(&self, batch: Vec<Write>) -> Result<(), StorageError> {
+        if self.1.fetch_sub(1, SeqCst) == 1 {
+            self.0.set_full(true);
+        }
+        self.0.write(batch)
+    }
+}
+
+pub struct World {
+    genesis: Genesis,
+    chain: Chain,
+    keys: PoolKeys,
+}
+
+fn user() -> SigningKey {
+    SigningKey::from([7; 32])
+}
+
+fn verification(key: &SigningKey) -> VerificationKey {
+    VerificationKey(VerificationKeyBytes::from(key).into())
+}
+
+impl World {
+    pub fn new() -> Self {
+        let keys = PoolKeys::from_seed(&[42; 32]);
+        let stake = Amount::new(1_000_000_000_000);
+        let mut pool = GenesisPool {
+            cold_key: keys.issuer(),
+            vrf_key: keys.vrf.public(),
+            bls_key: keys.bls.public(),
+            bls_proof: keys.bls.prove(),
+            reward_account: keys.issuer().account(),
+            proof: Signature([0; 64]),
+            pledge: (stake, stake, stake),
+            stake: (stake, stake, stake),
+        };
+        pool.proof = keys.sign_cold(&pool_proof_digest(&pool));
+        let genesis = Preset::Sim.genesis(Founders {
+            name: "engine".into(),
+            system_start_ms: 0,
+            seed: Hash([1; 32]),
+            accounts: vec![(verification(&user()).account(), AssetId::ADA, Amount::new(1_000_000_000))],
+            pools: vec![pool],
+        });
+        Self { chain: Chain::new(&genesis), genesis, keys }
+    }
+
+    pub fn boot(&self, columns: Box<dyn Columns>, files: Option<&Files>) -> Engine {
+        let first: Diff =
+            first_state(&self.genesis).unwrap().into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let origin = Origin { id: BlockId(self.chain.genesis.0.0), k: self.chain.constants.k, state: &first };
+        let storage = Arc::new(Storage::open(columns, &origin).unwrap());
+        let executor = Executor::new(self.chain.clone(), storage, self.genesis.seed, true);
+        let agent = files.map(|files| {
+            if files.read("opcert.json").unwrap().is_none() {
+                Agent::create(&mut files.clone(), &self.keys, &self.chain.genesis).unwrap();
+            }
+            Agent::open(Box::new(files.clone()), self.chain.genesis, self.chain.constants).unwrap()
+        });
+        let state = State::new(Config {
+            rules: Rules::new(self.chain.genesis, self.chain.constants),
+            tiebreak_slots: 2,
+            skew_ms: 2_000,
+            sync_peers: 0,
+            checkpoint: None,
+            identity: agent.as_ref().map(Agent::identity),
+            finality: None,
+        });
+        Engine::boot(state, executor, agent).unwrap().0
+    }
+
+    pub fn txs(&self, seqs: std::ops::Range<u64>) -> Vec<Arc<CheckedTx>> {
+        let one = |seq| {
+            let vkey = verification(&user());
+            let action =
+                Action::Transfer { to: AccountId([3; 28]), asset: AssetId::ADA, amount: Amount::new(1_000_000) };
+            let body = TxBody {
+                payer: vkey.account(),
+                seq,
+                from: Slot(0),
+                until: Slot(500),
+                max_fee: Amount::new(Amount::UNIT),
+                cosigners: Vec::new(),
+                actions: vec![ActorAction { actor: 0, action }],
+                memo: None,
+            };
+            let signature = Signature(user().sign(&body.id(&self.chain.genesis).0).into());
+            let tx = Transaction { body, witnesses: vec![Witness::Key { key: vkey, signature }] };
+            Arc::new(CheckedTx::new(&self.chain, tx).unwrap())
+        };
+        seqs.map(one).collect()
+    }
+}
+
+/// What came out of an engine.
+#[derive(Default)]
+struct Seen {
+    headers: Vec<Header>,
+    committed: usize,
+    paused: usize,
+    resumed: usize,
+    refused: Vec<SubmitError>,
+}
+
+/// Answers crypto jobs at once and sorts the rest.
+fn feed(engine: &mut Engine, message: Message, seen: &mut Seen) {
+    let mut open = VecDeque::from(engine.handle(message));
+    while let Some(effect) = open.pop_front() {
+        match effect {
+            Outbound::Verify(job, work) => {
+                open.extend(engine.handle(Message::Consensus(Input::Verified(job, work.run()))));
+            }
+            Outbound::Moved { applied, .. } => {
+                seen.committed += applied.iter().map(|id| engine.executor.txs_of(id).len()).sum::<usize>();
+            }
+            Outbound::Announce(bytes) => seen.headers.push(Header::decode(&bytes).unwrap()),
+            Outbound::TxRefused { error, .. } => seen.refused.push(error),
+            Outbound::Paused(_) => seen.paused += 1,
+            Outbound::Resumed => seen.resumed += 1,
+            Outbound::Halt(error) => panic!("{error}"),
+            Outbound::RelayTx(_)
+            | Outbound::Judge(..)
+            | Outbound::Fault(..)
+            | Outbound::Drop(..)
+            | Outbound::GetHeaders(..)
+            | Outbound::GetBodies(..)
+            | Outbound::WakeAt { .. }
+            | Outbound::Evidence(_)
+            | Outbound::TxTaken { .. }
+            | Outbound::Note(_) => {}
+        }
+    }
+}
+
+fn tick(engine: &mut Engine, slots: std::ops::RangeInclusive<u64>, seen: &mut Seen) {
+    for slot in slots {
+        feed(engine, Message::Consensus(Input::Clock { slot, ms: 0 }), seen);
+    }
+}
+
+#[test]
+fn a_full_disk_pauses_signing_serves_reads_and_mends_itself() {
+    let (world, disk, files, mut seen) = (World::new(), MemoryColumns::default(), Files::default(), Seen::default());
+    let mut engine = world.boot(Box::new(disk.clone()), Some(&files));
+    feed(&mut engine, Message::Txs(world.txs(0..5)), &mut seen);
+    tick(&mut engine, 1..=10, &mut seen);
+    assert_eq!(seen.committed, 5);
+    let (headers, height) = (seen.headers.len(), engine.executor.storage.position().height);
+    assert!(height > Height(1));
+    feed(&mut engine, Message::Txs(world.txs(5..8)), &mut seen);
+    disk.set_full(true);
+    let signed = files.read("signed.json").unwrap();
+    tick(&mut engine, 11..=30, &mut seen);
+    assert_eq!((seen.paused, seen.headers.len()), (1, headers), "said once, and nothing announced");
+    assert_eq!(files.read("signed.json").unwrap(), signed, "nothing signed");
+    feed(&mut engine, Message::Txs(world.txs(8..9)), &mut seen);
+    assert!(matches!(seen.refused.as_slice(), [SubmitError::DiskFull]));
+    assert_eq!(engine.executor.storage.position().height, height);
+    let origin = engine.executor.storage.origin();
+    assert_eq!(engine.headers_after(&[origin]).unwrap().len() as u64, height.0);
+    let ids: Vec<BlockId> = seen.headers.iter().map(|header| header.id(&world.chain.genesis)).collect();
+    assert!(engine.bodies_of(&ids).unwrap().iter().all(Option::is_some));
+    disk.set_full(false);
+    tick(&mut engine, 31..=45, &mut seen);
+    assert_eq!((seen.paused, seen.resumed, seen.committed), (1, 1, 8));
+    assert!(engine.executor.storage.position().height > height);
+}
+
+#[test]
+fn room_lost_at_any_write_loses_nothing_and_signs_no_slot_twice() {
+    let world = World::new();
+    for writes in 3..40 {
+        let (disk, files, mut seen) = (Filling::default(), Files::default(), Seen::default());
+        let mut engine = world.boot(Box::new(disk.clone()), Some(&files));
+        feed(&mut engine, Message::Txs(world.txs(0..3)), &mut seen);
+        disk.1.store(writes, SeqCst);
+        tick(&mut engine, 1..=60, &mut seen);
+        assert_eq!((seen.paused, seen.resumed), (1, 1), "write {writes}");
+        assert_eq!(seen.committed, 3, "write {writes}");
+        let mut slots: Vec<(Slot, Hash)> = seen.headers.iter().map(|h| (h.body.slot, h.body.state_root)).collect();
+        slots.sort();
+        slots.dedup();
+        assert!(slots.windows(2).all(|pair| pair[0].0 != pair[1].0), "write {writes}: a slot was signed twice");
+        let position = engine.executor.storage.position();
+        drop(engine);
+        let engine = world.boot(Box::new(disk.0), Some(&files));
+        assert_eq!(engine.executor.storage.position(), position);
+    }
+}
+
+#[test]
+fn a_follower_agrees_with_what_the_leader_did_not_execute_again() {
+    let (world, mut seen) = (World::new(), Seen::default());
+    let mut leader = world.boot(Box::new(MemoryColumns::default()), Some(&Files::default()));
+    let mut follower = world.boot(Box::new(MemoryColumns::default()), None);
+    let peer = Peer([1; 32]);
+    let origin = leader.executor.storage.origin();
+    let nowhere = Status { tip: Point { id: origin, height: Height(0), slot: Slot(0) } };
+    drop(follower.handle(Message::Consensus(Input::PeerUp(peer, nowhere))));
+    feed(&mut leader, Message::Txs(world.txs(0..20)), &mut seen);
+    for slot in 1..=40 {
+        tick(&mut leader, slot..=slot, &mut seen);
+        drop(follower.handle(Message::Consensus(Input::Clock { slot, ms: 500 })));
+    }
+    assert_eq!(seen.committed, 20);
+    for (n, header) in (0u8..).zip(&seen.headers) {
+        use nupeer_primitives::Cbor;
+        let topic = nupeer_consensus::effect::Topic::Head;
+        let gossip = Input::Gossip { from: peer, id: MsgId([n; 20]), topic, bytes: header.to_cbor() };
+        let mut open = VecDeque::from(follower.handle(Message::Consensus(gossip)));
+        while let Some(effect) = open.pop_front() {
+            if let Outbound::Verify(job, work) = effect {
+                open.extend(follower.handle(Message::Consensus(Input::Verified(job, work.run()))));
+            } else if let Outbound::GetBodies(req, _, ids) = effect {
+                let bodies = leader.bodies_of(&ids).unwrap();
+                open.extend(follower.handle(Message::Bodies(req, ids, Ok(bodies))));
+            } else if let Outbound::Halt(error) = effect {
+                panic!("{error}");
+            }
+        }
+    }
+    assert_eq!(follower.executor.storage.position(), leader.executor.storage.position());
+}
+
+#[test]
+fn a_body_is_filled_from_the_mempool_and_completed_by_its_sender() {
+    let (world, mut seen) = (World::new(), Seen::default());
+    let mut leader = world.boot(Box::new(MemoryColumns::default()), Some(&Files::default()));
+    let mut other = world.boot(Box::new(MemoryColumns::default()), None);
+    let txs = world.txs(0..10);
+    feed(&mut leader, Message::Txs(txs.clone()), &mut seen);
+    tick(&mut leader, 1..=10, &mut seen);
+    let full = seen.headers.iter().find(|header| header.body.body_size > 100).unwrap();
+    let id = full.id(&world.chain.genesis);
+    let compact = leader.compact_of(&[id, BlockId([9; 32])]);
+    let [Some(compact), None] = compact.as_slice() else { panic!("{compact:?}") };
+    assert_eq!(other.fill(&id, compact, &[]), None, "its header is not known");
+    other.executor.add_header(id, full.clone());
+    assert_eq!(other.fill(&id, compact, &[]), Some(Filled::TooFew));
+    drop(other.handle(Message::Txs(txs[..7].to_vec())));
+    let Some(Filled::Missing(missing)) = other.fill(&id, compact, &[]) else { panic!("three are missing") };
+    assert_eq!(missing, txs[7..].iter().map(|tx| ShortId::of(&tx.tx)).collect::<Vec<_>>());
+    let sent = leader.txs_of_body(&id, &missing);
+    let Some(Filled::Whole(body)) = other.fill(&id, compact, &sent) else { panic!("nothing is missing") };
+    assert_eq!(body.hash(), full.body.body_hash);
+    let wrong = CompactBody { certs: Vec::new(), txs: compact.txs.iter().rev().copied().collect() };
+    assert_eq!(other.fill(&id, &wrong, &sent), Some(Filled::TooFew), "another order is another body");
+    assert!(leader.txs_of_body(&id, &[ShortId([0; 8])]).is_empty());
+}
