@@ -65,9 +65,9 @@ impl Memory {
             self.receipts.entry(name).or_default().extend(receipts);
         }
         let nodes = Nodes::new(net)?;
-        for status in nodes.clients.iter().filter_map(|node| nodes.ask(node.status()).ok()) {
-            self.finals.insert(status.final_point.height, status.final_point.id);
-        }
+        let points = nodes.clients.iter().filter_map(|node| nodes.ask(node.status()).ok()).map(|s| s.final_point);
+        // Genesis is no block.
+        self.finals.extend(points.filter(|point| point.height > 0).map(|point| (point.height, point.id)));
         Ok(())
     }
 
