@@ -1,5 +1,6 @@
 //! What can be typed. Examples and exit codes are part of the interface.
 
+use crate::pool_args::Pool;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use nupeer_primitives::market::Family;
@@ -105,6 +106,9 @@ pub enum Command {
     /// Offer machines.
     #[command(subcommand)]
     Provider(Provider),
+    /// Run a stake pool: keys, certificates, schedule, performance.
+    #[command(subcommand)]
+    Pool(Pool),
     /// Look at prices and orders.
     #[command(subcommand)]
     Market(Market),

@@ -6,6 +6,7 @@ mod keys;
 mod lease;
 mod look;
 mod market;
+mod pool;
 mod provider;
 mod tx;
 mod watch;
@@ -24,6 +25,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Account { id } => account::show(&context, id.as_deref()).await,
         Command::Send { to, amount, asset } => account::send(&context, &to, &amount, &asset).await,
         Command::Provider(command) => provider::run(&context, command).await,
+        Command::Pool(command) => pool::run(&context, command).await,
         Command::Market(command) => market::run(&context, command).await,
         Command::Deploy(command) => deploy::run(&context, command).await,
         Command::Lease(command) => lease::run(&context, command).await,

@@ -1,5 +1,6 @@
 //! How a command fails: an exit code that scripts can rely on, a stable name, and a sentence that says what to do next.
 
+use crate::wallet::cold_key::ColdKeyError;
 use crate::wallet::keystore::KeystoreError;
 use crate::wallet::secret_file::SecretFileError;
 use crate::wallet::session_key::SessionKeyError;
@@ -147,7 +148,7 @@ macro_rules! keystore_failure {
         }
     )*};
 }
-keystore_failure!(KeystoreError, SecretFileError, SessionKeyError, WordsError);
+keystore_failure!(ColdKeyError, KeystoreError, SecretFileError, SessionKeyError, WordsError);
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {

@@ -2,8 +2,8 @@
 //!
 //! # Map
 //! [`args`] what can be typed · [`commands`] one file per command · [`context`] node, wallet, transactions ·
-//! [`manifest`] YAML · [`plan`] manifest to bids · [`deployment`] bundle keys that a tenant keeps · [`witness`] whether a receipt is
-//! signed for the tenant · [`wallet`] keys.
+//! [`manifest`] YAML · [`plan`] manifest to bids · [`pool_args`] what an operator can type · [`deployment`] bundle keys that a
+//! tenant keeps · [`witness`] whether a receipt is signed for the tenant · [`wallet`] keys.
 //!
 //! # Invariants
 //! - Secrets leave the process only sealed, or signed with.
@@ -20,6 +20,7 @@ pub mod deployment;
 pub mod failure;
 pub mod manifest;
 pub mod plan;
+pub mod pool_args;
 #[macro_use]
 pub mod report;
 pub mod wallet;

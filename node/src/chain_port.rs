@@ -69,6 +69,12 @@ impl Chain for NodeChain {
         Some(Place { height, slot: header.body.slot, id: stored.id })
     }
 
+    fn maker(&self, height: Height) -> Option<(nupeer_primitives::Slot, nupeer_primitives::PoolId)> {
+        let stored = self.storage.block_at(height).ok().flatten()?;
+        let header = nupeer_primitives::Header::decode(&stored.header).ok()?;
+        Some((header.body.slot, header.body.pool()))
+    }
+
     fn block(&self, at: BlockAt) -> Option<CommittedBlock> {
         let height = match at {
             BlockAt::Height(height) => height,

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, command: Keys) -> Result<Report, Fail
 }
 
 /// A new password, typed twice where a person types.
-fn new_password(context: &Context) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn new_password(context: &Context) -> Result<Zeroizing<String>, Failure> {
     let asked = context.globals.password_file.is_none() && std::env::var_os("NUPEER_PASSWORD").is_none();
     let password = context.password(&format!("New password (at least {PASSWORD_BYTES_MIN} characters): "))?;
     if asked && *context.password("The same again: ")? != *password {

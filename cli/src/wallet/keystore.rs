@@ -45,7 +45,7 @@ impl Cost {
     const MEMORY_KIB_MAX: u32 = 1_048_576;
     const PASSES_MAX: u32 = 16;
 
-    fn permitted(self) -> bool {
+    pub(super) fn permitted(self) -> bool {
         (Self::LEAST.memory_kib..=Self::MEMORY_KIB_MAX).contains(&self.memory_kib)
             && (1..=Self::PASSES_MAX).contains(&self.passes)
             && (1..=4).contains(&self.lanes)
@@ -66,8 +66,8 @@ struct KeystoreFile {
     digest: String,
 }
 
-const KDF: &str = "argon2id";
-const CIPHER: &str = "xchacha20poly1305";
+pub(super) const KDF: &str = "argon2id";
+pub(super) const CIPHER: &str = "xchacha20poly1305";
 
 /// A keystore whose seal is still closed.
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl KeystoreFile {
     }
 }
 
-fn derive_key(password: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
+pub(super) fn derive_key(password: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
     let reason = |e: argon2::Error| KeystoreError::Derivation { reason: e.to_string() };
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(reason)?;
     let mut key = Zeroizing::new([0; 32]);

@@ -10,6 +10,7 @@
 //! # Not here
 //! Hardware wallets, Cardano transactions, spending from addresses other than index 0.
 
+pub mod cold_key;
 pub mod derivation;
 pub mod keystore;
 pub mod secret_file;

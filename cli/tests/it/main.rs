@@ -1,6 +1,7 @@
 //! The `nupeer` program as a user runs it, against a node and gateway of this process.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod a_pool_operator_makes_and_rotates_keys;
 mod an_app_is_deployed_and_its_bundle_opens_on_the_host;
 mod every_failure_has_its_exit_code;
 mod keys_are_made_kept_and_used;

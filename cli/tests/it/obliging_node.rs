@@ -29,6 +29,8 @@ pub struct Seen {
     pub refuse: Option<&'static str>,
     /// Keeps every transaction waiting.
     pub never_includes: bool,
+    /// What else it serves, by path.
+    pub served: BTreeMap<String, Value>,
 }
 
 pub struct ObligingNode {
@@ -38,7 +40,7 @@ pub struct ObligingNode {
     pub seen: Arc<Mutex<Seen>>,
 }
 
-fn genesis() -> Genesis {
+pub fn genesis() -> Genesis {
     let zone =
         |id, parent: Option<u16>, name: &str| Zone { id: ZoneId(id), parent: parent.map(ZoneId), name: name.into() };
     Genesis {
@@ -139,7 +141,10 @@ fn answer(
         ("GET", ["v1", "txs", id]) => tx(id, seen),
         ("GET", ["v1", "leases", id]) if seen.leases.contains_key(*id) => (200, seen.leases[*id].clone()),
         ("GET", ["v1", "leases", ..]) if path.contains("tenant=") => (200, seen.leases.values().cloned().collect()),
-        _ => (404, json!({ "error": "api.NotFound", "detail": path })),
+        _ => match seen.served.get(path) {
+            Some(value) => (200, value.clone()),
+            None => (404, json!({ "error": "api.NotFound", "detail": path })),
+        },
     }
 }
 

@@ -5,9 +5,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub mod chain;
 pub mod exchange;
+pub mod pool;
 
 pub use chain::*;
 pub use exchange::*;
+pub use pool::*;
 
 /// Money in smallest units, as a JSON string.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

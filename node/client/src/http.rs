@@ -1,13 +1,14 @@
 //! HTTP client of the node's API. Answers are bounded; every failure says whose it is.
 
 use crate::api::{
-    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo,
-    ParameterInfo, PoolInfo, PriceDay, ProviderInfo, StateProof, Status, Submitted, TxInfo,
+    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, HostInfo, InstrumentInfo, LeaseInfo,
+    OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo, PriceDay, ProviderInfo, StateProof, Status, Submitted,
+    TxInfo,
 };
 use crate::error::ClientError;
 use futures::StreamExt;
 use nupeer_primitives::cbor::Cbor;
-use nupeer_primitives::{AccountId, Transaction, TxId};
+use nupeer_primitives::{AccountId, PoolId, Transaction, TxId};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -116,6 +117,12 @@ getters! {
     parameters() -> Vec<ParameterInfo> = "/v1/parameters", "parameters";
     /// Stake pools.
     pools() -> Vec<PoolInfo> = "/v1/pools", "pools";
+    /// A stake pool.
+    pool(id: &PoolId) -> PoolDetail = "/v1/pools/{id}", "pool {id}";
+    /// What a stake pool made, epoch by epoch.
+    pool_performance(id: &PoolId) -> Vec<PoolEpoch> = "/v1/pools/{id}/performance", "pool {id}";
+    /// The epoch of the tip.
+    epoch() -> EpochInfo = "/v1/epoch", "epoch";
     /// Markets.
     instruments() -> Vec<InstrumentInfo> = "/v1/instruments", "instruments";
     /// A market's orders.

@@ -17,6 +17,7 @@ pub mod genesis_json;
 pub mod http;
 pub mod light;
 pub mod manifest;
+pub mod pool;
 
 pub use error::ClientError;
 pub use http::Client;

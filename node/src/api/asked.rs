@@ -6,7 +6,7 @@ use super::ports::BlockAt;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use nupeer_primitives::imt::KEY_BYTES_MAX;
-use nupeer_primitives::{AccountId, BlockId, Height, LeaseId, TxId};
+use nupeer_primitives::{AccountId, BlockId, Height, LeaseId, PoolId, TxId};
 use serde::de::DeserializeOwned;
 
 /// The only path parameter.
@@ -59,6 +59,11 @@ pub fn tx_id(text: &str) -> Result<TxId, Problem> {
 /// A lease id.
 pub fn lease_id(text: &str) -> Result<LeaseId, Problem> {
     LeaseId::from_hex(text).ok_or_else(|| not_hex("malformed.LeaseId", text, 64))
+}
+
+/// A pool id.
+pub fn pool_id(text: &str) -> Result<PoolId, Problem> {
+    PoolId::from_hex(text).ok_or_else(|| not_hex("malformed.PoolId", text, 56))
 }
 
 /// A small number: instrument, host.

@@ -148,7 +148,7 @@ pub async fn pools(State(api): State<Api>) -> Result<Rows<PoolInfo>, Problem> {
 }
 
 /// `⌊part·10⁶/whole⌋`; past 2^108 units of weight the last digit is not exact.
-fn share_ppm(part: u128, whole: u128) -> u64 {
+pub(super) fn share_ppm(part: u128, whole: u128) -> u64 {
     let exact = part.checked_mul(1_000_000).and_then(|scaled| scaled.checked_div(whole));
     let rough = || part.checked_div(whole.checked_div(1_000_000).unwrap_or(0).max(1)).unwrap_or(0);
     u64::try_from(exact.unwrap_or_else(rough)).unwrap_or(u64::MAX)

@@ -28,9 +28,11 @@ mod exchange;
 mod ledger;
 pub mod limits;
 pub mod metrics;
+mod pools;
 pub mod ports;
 mod proof;
 mod rule_names;
+mod tally;
 mod txs;
 
 pub use metrics::Metrics;
@@ -65,6 +67,7 @@ pub struct Api {
     readers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    tally: Arc<tally::Tally>,
     stopping: watch::Sender<bool>,
 }
 
@@ -91,6 +94,7 @@ impl Api {
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            tally: Arc::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -172,6 +176,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(ledger::assets))
         .routes(routes!(ledger::parameters))
         .routes(routes!(ledger::pools))
+        .routes(routes!(pools::pool))
+        .routes(routes!(pools::performance))
+        .routes(routes!(pools::epoch))
         .routes(routes!(proof::state))
         .routes(routes!(events::events))
         .merge(exchange::routes())

@@ -151,6 +151,9 @@ pub trait Chain: Send + Sync + 'static {
     /// The block of the selected chain at a height, without its contents; genesis is at 0.
     fn place(&self, height: Height) -> Option<Place>;
 
+    /// Slot and pool of the block of the selected chain at a height; none for genesis.
+    fn maker(&self, height: Height) -> Option<(Slot, PoolId)>;
+
     /// A block of the selected chain; none for genesis, nor off the selected chain.
     fn block(&self, at: BlockAt) -> Option<CommittedBlock>;
 

@@ -9,7 +9,9 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use memory::{MemoryChain, account, key, verification};
-use nupeer_client::api::{AccountInfo, ApiError, BlockInfo, StateProof, Status, Submitted, TxInfo};
+use nupeer_client::api::{
+    AccountInfo, ApiError, BlockInfo, EpochInfo, PoolDetail, PoolEpoch, StateProof, Status, Submitted, TxInfo,
+};
 use nupeer_client::build;
 use nupeer_primitives::imt::{Absence, Inclusion};
 use nupeer_primitives::{
@@ -152,6 +154,39 @@ async fn plain_queries_answer_at_genesis_and_after_a_block() {
     }
     let described: Value = rig.get("/openapi.json").await;
     assert_eq!(described["info"]["title"], "NuPeerStack node");
+}
+
+#[tokio::test]
+async fn an_operator_sees_nonce_weight_and_blocks_against_expectation() {
+    let rig = rig();
+    let id = verification(&key(9)).pool().to_hex();
+    let pool: PoolDetail = rig.get(&format!("/v1/pools/{id}")).await;
+    assert_eq!((pool.now.share_ppm, pool.next.share_ppm, pool.next.epoch), (1_000_000, 1_000_000, 1));
+    assert_eq!((pool.stake.len(), pool.opcert_counter), (3, None));
+    let first: EpochInfo = rig.get("/v1/epoch").await;
+    assert_eq!((first.epoch, first.slots, first.next_nonce.as_ref()), (0, 120, None));
+    assert_eq!(first.next_nonce_slot, 24, "the candidate freezes");
+    for _ in 0..28 {
+        rig.chain.forge(2);
+    }
+    let rows: Vec<PoolEpoch> = rig.get(&format!("/v1/pools/{id}/performance")).await;
+    assert_eq!((rows.len(), rows[0].slots, rows[0].blocks, rows[0].blocks_of_all), (1, 56, 28, 28));
+    assert!((rows[0].expected - 28.0).abs() < 1e-9, "{rows:?}");
+    // Twelve blocks below the tip are final: slot 32, past the freeze.
+    let later: EpochInfo = rig.get("/v1/epoch").await;
+    assert!(later.next_nonce.is_some() && later.nonce == first.nonce);
+    for _ in 0..80 {
+        rig.chain.forge(4);
+    }
+    let rows: Vec<PoolEpoch> = rig.get(&format!("/v1/pools/{id}/performance")).await;
+    let made: Vec<(u64, u64, u64)> = rows.iter().map(|row| (row.epoch, row.slots, row.blocks)).collect();
+    assert_eq!(made, [(1, 120, 30), (2, 120, 30), (3, 17, 5)]);
+    let (code, error) = rig.problem(get("/v1/pools/zz")).await;
+    assert_eq!((code, error.error.as_str()), (400, "malformed.PoolId"));
+    for path in ["", "/performance"] {
+        let (code, _) = rig.problem(get(&format!("/v1/pools/{}{path}", "00".repeat(28)))).await;
+        assert_eq!(code, 404);
+    }
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::imt::{self, MemoryTree};
 use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, Signature,
-    Slot, Transaction, TxId, VerificationKey,
+    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, PoolId,
+    Signature, Slot, Transaction, TxId, VerificationKey,
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::context::BlockContext;
@@ -211,6 +211,11 @@ impl Chain for MemoryChain {
         let block = self.block(BlockAt::Height(height))?;
         let slot = Header::decode(&block.header).unwrap().body.slot;
         Some(Place { height, slot, id: block.id })
+    }
+
+    fn maker(&self, height: Height) -> Option<(Slot, PoolId)> {
+        let body = Header::decode(&self.block(BlockAt::Height(height))?.header).unwrap().body;
+        Some((body.slot, body.pool()))
     }
 
     fn block(&self, at: BlockAt) -> Option<CommittedBlock> {
