@@ -57,6 +57,10 @@ pub struct NetworkConfig {
     pub sync_peers: usize,
 }
 
+const fn watch_slots() -> u64 {
+    60
+}
+
 const fn sync_peers() -> usize {
     1
 }
@@ -75,6 +79,9 @@ pub struct ApiConfig {
 pub struct PoolConfig {
     /// Folder with `vrf.json`, `kes.json` and `opcert.json`.
     pub keys_dir: PathBuf,
+    /// Slots after each start in which nothing is signed, so that a second node with the same keys is seen first.
+    #[serde(default = "watch_slots")]
+    pub watch_slots: u64,
 }
 
 /// Logs.

@@ -125,9 +125,10 @@ impl Driver {
                 (false, Mode::Syncing) => ApiMode::Syncing,
             };
             let tip = place(engine.executor.storage.position());
+            let signing = engine.signing();
             let last = final_point(state);
             let last = last.map_or(tip, |p| crate::api::ports::Place { height: p.height, slot: p.slot, id: p.id });
-            Standing {
+            let standing = Standing {
                 mode,
                 tip,
                 final_place: last,
@@ -136,9 +137,13 @@ impl Driver {
                 mempool_txs: engine.mempool.len() as u64,
                 mempool_bytes: engine.mempool.bytes(),
                 pool,
-            }
+            };
+            (standing, signing)
         });
-        if let Some(standing) = seen.await {
+        if let Some((standing, signing)) = seen.await {
+            if let Some(signing) = signing {
+                self.metrics.signing(&signing);
+            }
             self.standing.send_if_modified(|old| {
                 let stopping = old.mode == ApiMode::Stopping;
                 if !stopping {

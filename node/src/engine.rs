@@ -154,6 +154,12 @@ impl Engine {
         matches!(self.health, Health::Paused)
     }
 
+    /// How signing stands; none on a relay.
+    #[must_use]
+    pub fn signing(&self) -> Option<agent::Signing> {
+        self.agent.as_ref().map(|agent| agent.standing(self.slot))
+    }
+
     /// Takes one message in.
     pub fn handle(&mut self, message: Message) -> Vec<Outbound> {
         let mut out = Vec::new();
@@ -186,6 +192,9 @@ impl Engine {
         if slot > self.slot {
             self.slot = slot;
             self.mempool.expire(nupeer_primitives::Slot(slot));
+            if let Some(agent) = &mut self.agent {
+                agent.tick(slot);
+            }
         }
     }
 

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 Examples:
   nupeer-node run --config node.toml     start; Ctrl-C stops it gracefully
   nupeer-node check --config node.toml   read the configuration and the genesis file, start nothing
+  nupeer-node signing-state export --keys-dir keys > state.json     before a pool moves to another machine
+  nupeer-node signing-state import --keys-dir keys state.json       there; it never lowers a mark
   RUST_LOG=debug nupeer-node run --config node.toml
 
 Exit codes: 0 stopped as told, 1 failed (the log says why), 2 wrong usage, 74 the disk failed"
@@ -32,11 +34,32 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// What a pool has signed: moves with its keys, so that nothing is ever signed twice
+    #[command(subcommand)]
+    SigningState(SigningStateCommand),
     /// Check configuration and genesis
     Check {
         /// Configuration file (TOML)
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum SigningStateCommand {
+    /// Print the state as JSON; the node must be stopped
+    Export {
+        /// The node's key folder
+        #[arg(long, value_name = "DIR")]
+        keys_dir: PathBuf,
+    },
+    /// Take over an export; refused as a whole if it would lower a mark
+    Import {
+        /// The node's key folder, with the pool's opcert.json
+        #[arg(long, value_name = "DIR")]
+        keys_dir: PathBuf,
+        /// The export
+        file: PathBuf,
     },
 }
 
@@ -56,6 +79,17 @@ fn run(arguments: Arguments) -> Result<()> {
             let config = Config::load(&config)?;
             start_log(&config.log);
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(nupeer_node::node::run(config))
+        }
+        Command::SigningState(SigningStateCommand::Export { keys_dir }) => {
+            let bytes = nupeer_node::engine::agent::signing_state::export(&keys_dir)?;
+            println!("{}", String::from_utf8_lossy(&bytes));
+            Ok(())
+        }
+        Command::SigningState(SigningStateCommand::Import { keys_dir, file }) => {
+            let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            nupeer_node::engine::agent::signing_state::import(&keys_dir, &bytes)?;
+            println!("signing state of {} is up to date", keys_dir.display());
+            Ok(())
         }
         Command::Check { config } => {
             let config = Config::load(&config)?;

@@ -7,7 +7,7 @@ use crate::core_thread::Core;
 use crate::door::Door;
 use crate::driver::{Driver, first_standing, short, slot_of, wall_ms};
 use crate::engine::Engine;
-use crate::engine::agent::{Agent, Folder};
+use crate::engine::agent::{Agent, Folder, FolderLock};
 use crate::engine::executor::Executor;
 use crate::p2p;
 use crate::storage::{Origin, Storage, rocks};
@@ -35,7 +35,8 @@ pub async fn run(config: Config) -> Result<()> {
     let chain = Chain::new(&genesis);
     std::fs::create_dir_all(&config.state_dir)?;
     let storage = open_storage(&config, &genesis, &chain)?;
-    let agent = open_agent(&config, &chain)?;
+    // The lock is held until this function ends.
+    let (agent, _lock) = open_agent(&config, &chain)?;
     let pool = agent.as_ref().map(|agent| agent.identity().issuer.pool());
     tracing::info!(
         network = %genesis.name, genesis = %short(&chain.genesis), height = storage.position().height.0,
@@ -129,11 +130,13 @@ fn open_storage(config: &Config, genesis: &Genesis, chain: &Chain) -> Result<Arc
     Ok(Arc::new(Storage::open_rocks(&rocks::Options::new(config.state_dir.join("chain")), &origin)?))
 }
 
-fn open_agent(config: &Config, chain: &Chain) -> Result<Option<Agent>> {
-    let Some(pool) = &config.pool else { return Ok(None) };
-    let files = Box::new(Folder(pool.keys_dir.clone()));
-    let agent = Agent::open(files, chain.genesis, chain.constants);
-    agent.map(Some).with_context(|| format!("pool keys in {}", pool.keys_dir.display()))
+fn open_agent(config: &Config, chain: &Chain) -> Result<(Option<Agent>, Option<FolderLock>)> {
+    let Some(pool) = &config.pool else { return Ok((None, None)) };
+    let folder = Folder(pool.keys_dir.clone());
+    let lock = folder.lock()?;
+    let agent = Agent::open(Box::new(folder), chain.genesis, chain.constants);
+    let agent = agent.with_context(|| format!("pool keys in {}", pool.keys_dir.display()))?;
+    Ok((Some(agent.watching(pool.watch_slots)), Some(lock)))
 }
 
 fn consensus_config(config: &Config, genesis: &Genesis, chain: &Chain, agent: Option<&Agent>) -> ConsensusConfig {

@@ -3,6 +3,7 @@
 use super::Api;
 use super::error::Problem;
 use super::ports::{Mode, Standing};
+use crate::engine::agent::Signing;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -35,6 +36,10 @@ pub struct Metrics {
     blocks_reverted: Counter,
     rollbacks: Counter,
     forged: Counter,
+    kes_periods_left: Gauge,
+    opcert_counter: Gauge,
+    signing_watch: Gauge,
+    foreign_signatures: Gauge,
     headers_refused: Labelled,
     bodies_fetched: Labelled,
     answers: Labelled,
@@ -69,6 +74,10 @@ impl Metrics {
             blocks_reverted: Counter::default(),
             rollbacks: Counter::default(),
             forged: Counter::default(),
+            kes_periods_left: Gauge::default(),
+            opcert_counter: Gauge::default(),
+            signing_watch: Gauge::default(),
+            foreign_signatures: Gauge::default(),
             headers_refused: Labelled::default(),
             bodies_fetched: Labelled::default(),
             answers: Labelled::default(),
@@ -94,6 +103,11 @@ impl Metrics {
         r.register("blocks_reverted", "Blocks taken back", self.blocks_reverted.clone());
         r.register("rollbacks", "Changes to another branch", self.rollbacks.clone());
         r.register("blocks_forged", "Blocks made by this node's pool", self.forged.clone());
+        r.register("kes_periods_left", "KES periods before the certificate ends", self.kes_periods_left.clone());
+        r.register("opcert_counter", "Counter of the operational certificate in use", self.opcert_counter.clone());
+        r.register("signing_watch", "1 while the pool watches for a twin before it signs", self.signing_watch.clone());
+        let foreign = "1 once another node was seen signing with this pool's keys";
+        r.register("foreign_signatures", foreign, self.foreign_signatures.clone());
         r.register("headers_refused", "Headers refused, by rule", self.headers_refused.clone());
         r.register("bodies_fetched", "Bodies from peers, by the way they came", self.bodies_fetched.clone());
         r.register("api_answers", "Answers of the API, by status class", self.answers.clone());
@@ -118,6 +132,16 @@ impl Metrics {
     /// The node made a block.
     pub fn block_forged(&self) {
         self.forged.inc();
+    }
+
+    /// How signing stands.
+    pub fn signing(&self, signing: &Signing) {
+        let Signing { kes_periods_left, opcert_counter, watching, twin } = *signing;
+        let gauge = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge(&self.kes_periods_left, kes_periods_left);
+        gauge(&self.opcert_counter, opcert_counter);
+        gauge(&self.signing_watch, u64::from(watching));
+        gauge(&self.foreign_signatures, u64::from(twin));
     }
 
     /// A header broke a rule.

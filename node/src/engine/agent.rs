@@ -1,61 +1,63 @@
 //! The key agent: holds a pool's hot keys, draws slots, signs headers (contract D9 of `nupeer_consensus::step`).
 //!
+//! The files are described in [`nupeer_client::pool`]; the signing state in [`signing_state`], the watch for a second
+//! node with the same keys in [`guard`].
+//!
 //! # Invariants
-//! - A slot is signed for one block id only: (slot, id) is on disk before the signature exists, also across restarts.
-//! - The KES key on disk is never older than the one in memory: an evolved key replaces its file before it signs.
+//! - A slot is signed for one block id only: the mark is on disk before the signature exists, also across restarts.
+//! - The KES key on disk is never older than the one in memory, and older ones are overwritten: the key evolves with the
+//!   clock, whether or not the pool leads a slot.
+//! - A new certificate is taken between two slots. Until blocks asked for under the old one are out, the old key stays
+//!   in memory, never on disk.
+
+pub mod files;
+pub mod guard;
+pub mod signing_state;
 
 use anyhow::{Context, Result, bail};
+use guard::{Guard, Stranger};
+use nupeer_client::pool::{
+    KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, certifies, kes_from_file,
+    kes_to_file, vrf_from_file, vrf_to_file,
+};
 use nupeer_consensus::crypto::kes;
 use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};
 use nupeer_consensus::crypto::vrf;
 use nupeer_consensus::forge;
+use nupeer_consensus::forging::LATE_SLOTS_MAX;
 use nupeer_consensus::input::LeaderClaim;
 use nupeer_consensus::state::Identity;
 use nupeer_primitives::genesis::Constants;
-use nupeer_primitives::{BlockId, GenesisHash, Hash, HeaderBody, OpCert, Signature, Slot, VerificationKey};
-use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::path::PathBuf;
+use nupeer_primitives::{BlockId, GenesisHash, Hash, HeaderBody, OpCert, Slot, VerificationKey, blake2b_256};
+use signing_state::{Kind, Mark, SigningState};
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// `vrf.json` and `kes.json`: a secret key.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    kind: String,
-    secret: String,
+pub use files::{Folder, FolderLock, KeyFiles};
+
+/// Periods left at which the operator is warned.
+const WARN_PERIODS: u64 = 2;
+/// Blocks of this life that are known again when they come back from the network.
+const RECENT_MAX: usize = 256;
+
+/// A KES key and the certificate that vouches for it.
+struct Hot {
+    kes: kes::SecretKey,
+    opcert: OpCert,
 }
 
-/// `opcert.json`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpCertFile {
-    cold_key: String,
-    hot_key: String,
-    counter: u64,
-    start: u64,
-    sigma: String,
+/// How signing stands, for the operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signing {
+    /// KES periods that the certificate still covers, the present one included.
+    pub kes_periods_left: u64,
+    /// Counter of the certificate.
+    pub opcert_counter: u64,
+    /// Whether the agent still watches before it signs.
+    pub watching: bool,
+    /// Whether somebody else signs with this pool's keys.
+    pub twin: bool,
 }
-
-/// `signed.json`: the newest slot that was signed.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-struct SignedFile {
-    slot: u64,
-    block: String,
-}
-
-/// Where an agent keeps its files.
-pub trait KeyFiles: Send {
-    /// Contents of a file; `None` if there is none.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
-    /// Replaces a file whole or not at all, durable when it returns.
-    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()>;
-}
-
-/// Files of mode 0600 in a folder.
-#[derive(Debug)]
-pub struct Folder(pub PathBuf);
 
 /// A pool's hot keys.
 pub struct Agent {
@@ -64,12 +66,19 @@ pub struct Agent {
     constants: Constants,
     issuer: VerificationKey,
     vrf: vrf::SecretKey,
-    kes: kes::SecretKey,
-    /// Period of the key in `kes.json`; behind the key in memory when a write failed.
-    saved_period: u32,
-    opcert: OpCert,
+    hot: Hot,
+    /// What blocks asked for before a rotation are signed with, and the last slot of them.
+    previous: Option<(Hot, u64)>,
     leader: LeaderCheck,
-    signed: Option<SignedFile>,
+    state: SigningState,
+    recent: BTreeMap<u64, BlockId>,
+    guard: Option<Guard>,
+    /// Hash of a next certificate that is wrong: said once.
+    refused: Option<Hash>,
+    /// Period whose warning was said.
+    warned: Option<u64>,
+    /// A key file could not be written: nothing is signed any more.
+    broken: bool,
 }
 
 impl std::fmt::Debug for Agent {
@@ -82,52 +91,51 @@ impl Agent {
     /// Writes a pool's key folder: the hot keys and the certificate, never the cold key.
     pub fn create(files: &mut dyn KeyFiles, keys: &forge::PoolKeys, genesis: &GenesisHash) -> Result<()> {
         let opcert = keys.certify(genesis, 0, 0);
-        let vrf = KeyFile { kind: "vrf".into(), secret: hex::encode(keys.vrf.seed()) };
-        let kes = KeyFile { kind: "kes".into(), secret: hex::encode(keys.kes.to_bytes().as_slice()) };
-        let file = OpCertFile {
-            cold_key: keys.issuer().to_hex(),
-            hot_key: hex::encode(opcert.hot_key),
-            counter: opcert.counter,
-            start: opcert.start,
-            sigma: opcert.sigma.to_hex(),
-        };
-        files.write("vrf.json", &serde_json::to_vec_pretty(&vrf)?)?;
-        files.write("kes.json", &serde_json::to_vec_pretty(&kes)?)?;
-        files.write("opcert.json", &serde_json::to_vec_pretty(&file)?)
+        files.write(VRF_FILE, &vrf_to_file(&keys.vrf))?;
+        files.write(KES_FILE, &kes_to_file(&keys.kes))?;
+        files.write(OPCERT_FILE, &OpCertFile::new(&keys.issuer(), &opcert).to_bytes())
     }
 
     /// Opens a pool's keys.
-    pub fn open(files: Box<dyn KeyFiles>, genesis: GenesisHash, constants: Constants) -> Result<Self> {
-        let vrf_seed = Zeroizing::new(secret::<32>(files.as_ref(), "vrf")?);
-        let kes_bytes = Zeroizing::new(secret::<{ kes::SECRET_BYTES }>(files.as_ref(), "kes")?);
-        let certificate: OpCertFile = read(files.as_ref(), "opcert.json")?.context("opcert.json is missing")?;
-        let opcert = OpCert {
-            hot_key: fixed(&certificate.hot_key).context("hot_key of opcert.json")?,
-            counter: certificate.counter,
-            start: certificate.start,
-            sigma: Signature(fixed(&certificate.sigma).context("sigma of opcert.json")?),
+    pub fn open(mut files: Box<dyn KeyFiles>, genesis: GenesisHash, constants: Constants) -> Result<Self> {
+        let vrf = vrf_from_file(&need(files.as_ref(), VRF_FILE)?).context(VRF_FILE)?;
+        let kes = kes_from_file(&need(files.as_ref(), KES_FILE)?).context(KES_FILE)?;
+        let (issuer, opcert) = match finish_rotation(files.as_mut(), &kes, &genesis)? {
+            Some(finished) => finished,
+            None => OpCertFile::from_bytes(&need(files.as_ref(), OPCERT_FILE)?)
+                .and_then(|file| file.open())
+                .context(OPCERT_FILE)?,
         };
-        let issuer = VerificationKey(fixed(&certificate.cold_key).context("cold_key of opcert.json")?);
-        let kes = kes::SecretKey::from_bytes(&kes_bytes).map_err(|e| anyhow::anyhow!("kes.json: {e}"))?;
         if kes.public() != opcert.hot_key {
-            bail!("opcert.json certifies another KES key than kes.json holds; issue a new certificate");
+            bail!("{OPCERT_FILE} certifies another KES key than {KES_FILE} holds; issue a new certificate");
         }
-        if !nupeer_primitives::sign::verify(&issuer, &opcert.digest(&genesis).0, &opcert.sigma) {
-            bail!("opcert.json is not signed by its cold key for this network; issue it against this genesis file");
+        if !certifies(&issuer, &opcert, &genesis) {
+            bail!("{OPCERT_FILE} is not signed by its cold key for this network; issue it against this genesis file");
         }
-        let signed = read(files.as_ref(), "signed.json")?;
+        let state = SigningState::load(files.as_ref(), genesis, issuer.pool())?;
         Ok(Self {
             files,
             genesis,
             constants,
             issuer,
-            vrf: vrf::SecretKey::from_seed(&vrf_seed),
-            saved_period: kes.period(),
-            kes,
-            opcert,
+            vrf,
+            hot: Hot { kes, opcert },
+            previous: None,
             leader: LeaderCheck::new(constants.f.0, constants.f.1),
-            signed,
+            state,
+            recent: BTreeMap::new(),
+            guard: None,
+            refused: None,
+            warned: None,
+            broken: false,
         })
+    }
+
+    /// Signs nothing for `slots` slots and looks for a second node with these keys, see [`guard`].
+    #[must_use]
+    pub fn watching(mut self, slots: u64) -> Self {
+        self.guard = Some(Guard::new(slots));
+        self
     }
 
     /// Whom it signs for.
@@ -139,172 +147,241 @@ impl Agent {
     /// Counter of the certificate in use.
     #[must_use]
     pub const fn opcert_counter(&self) -> u64 {
-        self.opcert.counter
+        self.hot.opcert.counter
     }
 
-    /// Whether the pool leads a slot.
+    /// How signing stands at a slot.
+    #[must_use]
+    pub fn standing(&self, slot: u64) -> Signing {
+        Signing {
+            kes_periods_left: self.periods_left(slot),
+            opcert_counter: self.hot.opcert.counter,
+            watching: self.guard.is_some_and(|guard| guard.twin().is_none() && !guard.permits(slot)),
+            twin: self.guard.is_some_and(|guard| guard.twin().is_some()),
+        }
+    }
+
+    /// Whether the pool leads a slot. Not while it may not sign it.
     #[must_use]
     pub fn claim(&self, slot: u64, eta: &Hash, weight: u128, total: u128) -> Option<LeaderClaim> {
+        if self.broken || self.guard.is_some_and(|guard| !guard.permits(slot)) {
+            return None;
+        }
         let vrf = forge::prove_leader(&self.vrf, Slot(slot), eta, Sigma { weight, total }, &self.leader)?;
-        Some(LeaderClaim { vrf, opcert: self.opcert })
+        Some(LeaderClaim { vrf, opcert: self.hot.opcert })
     }
 
-    /// Signs a block: the record first, then the key's evolution, then the signature.
+    /// Permits one signature of any kind: the mark is durable when this returns `Ok`.
+    pub fn permit(&mut self, kind: Kind, mark: Mark) -> Result<()> {
+        if self.broken {
+            bail!("a key file could not be written: nothing is signed until the node is restarted");
+        }
+        if self.guard.is_some_and(|guard| guard.twin().is_some()) {
+            bail!("another node signs with this pool's keys");
+        }
+        self.state.raise(self.files.as_mut(), kind, mark)
+    }
+
+    /// Signs a block: the mark first, then the key's evolution, then the signature.
     pub fn sign(&mut self, header: HeaderBody) -> Result<[u8; 448]> {
         let (slot, id) = (header.slot, header.id(&self.genesis));
-        self.record(slot, id)?;
-        let signed = forge::sign_header(&mut self.kes, header, &self.genesis, &self.constants)
-            .map_err(|e| anyhow::anyhow!("slot {slot}: {e}"))?;
-        if self.kes.period() != self.saved_period {
-            let file = KeyFile { kind: "kes".into(), secret: hex::encode(self.kes.to_bytes().as_slice()) };
-            self.files.write("kes.json", &serde_json::to_vec_pretty(&file)?)?;
-            self.saved_period = self.kes.period();
+        if self.guard.is_some_and(|guard| !guard.permits(slot.0)) {
+            bail!("slot {slot} comes before the watch for a second node with these keys is over");
         }
-        Ok(signed.kes_signature)
+        self.permit(Kind::Header, Mark { at: slot.0, floor: 0, hash: id.0 })?;
+        self.recent.insert(slot.0, id);
+        while self.recent.len() > RECENT_MAX {
+            self.recent.pop_first();
+        }
+        self.evolve(slot.0)?;
+        let hot = match &mut self.previous {
+            Some((previous, _)) if previous.opcert.hot_key == header.opcert.hot_key => previous,
+            Some(_) | None => &mut self.hot,
+        };
+        let signed = forge::sign_header(&mut hot.kes, header, &self.genesis, &self.constants);
+        signed.map(|signed| signed.kes_signature).map_err(|e| anyhow::anyhow!("slot {slot}: {e}"))
     }
 
-    fn record(&mut self, slot: Slot, id: BlockId) -> Result<()> {
-        let new = SignedFile { slot: slot.0, block: id.to_hex() };
-        if let Some(old) = &self.signed {
-            if *old == new {
-                return Ok(());
-            }
-            if slot.0 <= old.slot {
-                bail!("slot {slot} is not after slot {}, which is signed already", old.slot);
-            }
+    /// A new slot began: the watch goes on, a waiting certificate is taken, the key evolves.
+    pub fn tick(&mut self, slot: u64) {
+        if let Some(guard) = &mut self.guard {
+            guard.tick(slot);
         }
-        self.files.write("signed.json", &serde_json::to_vec_pretty(&new)?)?;
-        self.signed = Some(new);
+        self.previous.take_if(|(_, last)| slot > *last);
+        if let Err(error) = self.take_next(slot).and_then(|()| self.evolve(slot)) {
+            tracing::error!(
+                slot,
+                error = format!("{error:#}"),
+                "key files can't be written: nothing is signed any more"
+            );
+            self.broken = true;
+        }
+        self.warn(slot);
+    }
+
+    /// A valid header of any pool was seen on the network.
+    pub fn saw(&mut self, header: &HeaderBody, id: BlockId) {
+        let Some(guard) = &mut self.guard else { return };
+        let slot = header.slot;
+        let mark = self.state.mark(Kind::Header);
+        let is_ours = self.recent.get(&slot.0) == Some(&id)
+            || mark.is_some_and(|mark| (mark.at, mark.hash) == (slot.0, id.0))
+            || (self.recent.len() >= RECENT_MAX && self.recent.first_key_value().is_some_and(|(at, _)| slot.0 < *at));
+        if header.issuer != self.issuer || is_ours {
+            return;
+        }
+        match guard.stranger(slot, id) {
+            Stranger::Twin => tracing::error!(
+                %slot, block = %id, pool = %self.issuer.pool(),
+                "another node signs with this pool's keys: stop one of the two, then restart this one; nothing is signed"
+            ),
+            Stranger::Past if mark.is_none_or(|mark| slot.0 > mark.at) => {
+                tracing::warn!(%slot, block = %id, "the chain has a block of this pool that the signing state lacks");
+                let mark = Mark { at: slot.0, floor: 0, hash: id.0 };
+                if let Err(error) = self.state.raise(self.files.as_mut(), Kind::Header, mark) {
+                    tracing::error!(error = format!("{error:#}"), "the signing state can't be raised");
+                    self.broken = true;
+                }
+            }
+            Stranger::Past => {}
+        }
+    }
+
+    const fn period(&self, slot: u64) -> u64 {
+        match slot.checked_div(self.constants.kes_period) {
+            Some(period) => period,
+            None => 0,
+        }
+    }
+
+    fn periods_left(&self, slot: u64) -> u64 {
+        let start = self.hot.opcert.start;
+        start.saturating_add(self.constants.kes_evolutions).saturating_sub(self.period(slot).max(start))
+    }
+
+    /// Moves the key to the slot's period and erases the earlier ones, in memory and on disk.
+    fn evolve(&mut self, slot: u64) -> Result<()> {
+        let age = self.period(slot).saturating_sub(self.hot.opcert.start);
+        let age = u32::try_from(age).unwrap_or(u32::MAX);
+        if age <= self.hot.kes.period() || u64::from(age) >= self.constants.kes_evolutions {
+            return Ok(());
+        }
+        let mut next = self.hot.kes.clone();
+        next.evolve_to(age).map_err(|e| anyhow::anyhow!("{e}"))?;
+        self.files.write_erasing(KES_FILE, &kes_to_file(&next))?;
+        self.hot.kes = next;
         Ok(())
     }
-}
 
-impl KeyFiles for Folder {
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let path = self.0.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    /// Takes a waiting certificate once its first period has come. A wrong one is named once and left where it is.
+    fn take_next(&mut self, slot: u64) -> Result<()> {
+        let Some(bytes) = self.files.read(OPCERT_NEXT_FILE)? else { return Ok(()) };
+        let digest = blake2b_256(&bytes);
+        if self.refused == Some(digest) {
+            return Ok(());
+        }
+        let next = OpCertFile::from_bytes(&bytes).and_then(|file| file.open());
+        if next.is_ok_and(|next| next == (self.issuer, self.hot.opcert)) {
+            // A crash came between its installation and the end of it.
+            return settle(self.files.as_mut(), &bytes);
+        }
+        match self.next_hot(&bytes, slot) {
+            Ok(Some(hot)) => self.install(hot, &bytes, slot),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "{OPCERT_NEXT_FILE} is refused");
+                self.refused = Some(digest);
+                Ok(())
+            }
         }
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
-        std::fs::create_dir_all(&self.0)?;
-        let (path, new) = (self.0.join(name), self.0.join(format!("{name}.new")));
-        let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        Ok(std::fs::File::open(&self.0)?.sync_all()?)
+    /// The next key, evolved to the present period; `None` before its first period.
+    fn next_hot(&self, bytes: &[u8], slot: u64) -> Result<Option<Hot>> {
+        let (issuer, opcert) = OpCertFile::from_bytes(bytes).and_then(|file| file.open())?;
+        if issuer != self.issuer {
+            bail!("it is of pool {}", issuer.pool());
+        }
+        if !certifies(&issuer, &opcert, &self.genesis) {
+            bail!("it is not signed by its cold key for this network");
+        }
+        let counter = self.hot.opcert.counter;
+        if !(counter..=counter.saturating_add(1)).contains(&opcert.counter) {
+            bail!("counter {} does not follow {counter}", opcert.counter);
+        }
+        let Some(age) = self.period(slot).checked_sub(opcert.start) else { return Ok(None) };
+        if age >= self.constants.kes_evolutions {
+            bail!("it ended {} periods ago", age - self.constants.kes_evolutions);
+        }
+        let waiting = self.files.read(KES_NEXT_FILE)?.map(Zeroizing::new);
+        let waiting = waiting.map(|bytes| kes_from_file(&bytes)).transpose().context(KES_NEXT_FILE)?;
+        let kes = waiting.into_iter().chain([self.hot.kes.clone()]).find(|kes| kes.public() == opcert.hot_key);
+        let mut kes = kes.context("it vouches for a KES key that is not here")?;
+        kes.evolve_to(u32::try_from(age)?).map_err(|e| anyhow::anyhow!("{e}"))?;
+        Ok(Some(Hot { kes, opcert }))
+    }
+
+    /// The key first: a crash in between leaves a key whose certificate waits beside it, see [`finish_rotation`].
+    fn install(&mut self, hot: Hot, certificate: &[u8], slot: u64) -> Result<()> {
+        self.files.write_erasing(KES_FILE, &kes_to_file(&hot.kes))?;
+        settle(self.files.as_mut(), certificate)?;
+        tracing::info!(counter = hot.opcert.counter, start = hot.opcert.start, "new operational certificate in use");
+        let old = std::mem::replace(&mut self.hot, hot);
+        self.previous = Some((old, slot.saturating_add(LATE_SLOTS_MAX).saturating_add(1)));
+        self.warned = None;
+        Ok(())
+    }
+
+    fn warn(&mut self, slot: u64) {
+        let (period, left) = (self.period(slot), self.periods_left(slot));
+        if left > WARN_PERIODS || self.warned == Some(period) {
+            return;
+        }
+        self.warned = Some(period);
+        if left == 0 {
+            tracing::error!(period, "the operational certificate has ended: no block can be made; rotate the KES key");
+        } else {
+            tracing::warn!(period, left, "the operational certificate ends soon: rotate the KES key");
+        }
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(files: &dyn KeyFiles, name: &str) -> Result<Option<T>> {
+/// Ends a rotation that a crash interrupted: the new key is in place, its certificate still waits.
+fn finish_rotation(
+    files: &mut dyn KeyFiles,
+    kes: &kes::SecretKey,
+    genesis: &GenesisHash,
+) -> Result<Option<(VerificationKey, OpCert)>> {
+    let Some(bytes) = files.read(OPCERT_NEXT_FILE)? else { return Ok(None) };
+    let current = files.read(OPCERT_FILE)?.map(|bytes| OpCertFile::from_bytes(&bytes).and_then(|file| file.open()));
+    if let Some(Ok((_, opcert))) = current
+        && opcert.hot_key == kes.public()
+    {
+        return Ok(None);
+    }
+    match OpCertFile::from_bytes(&bytes).and_then(|file| file.open()) {
+        Ok((issuer, opcert)) if opcert.hot_key == kes.public() && certifies(&issuer, &opcert, genesis) => {
+            settle(files, &bytes)?;
+            Ok(Some((issuer, opcert)))
+        }
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+/// Puts a certificate in place and takes what waited away; the waiting key still stood at its first period.
+fn settle(files: &mut dyn KeyFiles, certificate: &[u8]) -> Result<()> {
+    files.write(OPCERT_FILE, certificate)?;
+    if files.read(KES_NEXT_FILE)?.is_some() {
+        files.write_erasing(KES_NEXT_FILE, b"")?;
+    }
+    files.remove(KES_NEXT_FILE)?;
+    files.remove(OPCERT_NEXT_FILE)
+}
+
+fn need(files: &dyn KeyFiles, name: &str) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = files.read(name)?.map(Zeroizing::new);
-    bytes
-        .map(|bytes| serde_json::from_slice(&bytes).with_context(|| format!("{name} is not what was expected")))
-        .transpose()
-}
-
-fn secret<const N: usize>(files: &dyn KeyFiles, kind: &str) -> Result<[u8; N]> {
-    let name = format!("{kind}.json");
-    let file: KeyFile = read(files, &name)?.with_context(|| format!("{name} is missing"))?;
-    if file.kind != kind {
-        bail!("{name} holds a `{}` key where `{kind}` is expected", file.kind);
-    }
-    fixed(&file.secret).with_context(|| format!("secret of {name}"))
-}
-
-fn fixed<const N: usize>(text: &str) -> Result<[u8; N]> {
-    let mut out = [0; N];
-    hex::decode_to_slice(text, &mut out).map_err(|_| anyhow::anyhow!("not {N} bytes of hex"))?;
-    Ok(out)
+    bytes.with_context(|| format!("{name} is missing: see `nupeer pool keygen --help`"))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use nupeer_runtime::preset::Preset;
-
-    fn genesis() -> GenesisHash {
-        GenesisHash(Hash([7; 32]))
-    }
-
-    fn header(agent: &Agent, slot: u64, root: u8) -> HeaderBody {
-        HeaderBody {
-            height: nupeer_primitives::Height(1),
-            slot: Slot(slot),
-            parent: BlockId([7; 32]),
-            issuer: agent.issuer,
-            vrf_key: agent.vrf.public(),
-            vrf: ([0; 64], [0; 80]),
-            body_size: 4,
-            body_hash: Hash::ZERO,
-            opcert: agent.opcert,
-            version: (1, 0),
-            mc: nupeer_primitives::McRef { hash: Hash::ZERO, slot: 0, height: 0 },
-            z: None,
-            state_root: Hash([root; 32]),
-        }
-    }
-
-    #[test]
-    fn a_slot_is_signed_for_one_block_only_also_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = forge::PoolKeys::from_seed(&[1; 32]);
-        Agent::create(&mut Folder(dir.path().into()), &keys, &genesis()).unwrap();
-        let open = || Agent::open(Box::new(Folder(dir.path().into())), genesis(), Preset::Devnet.constants()).unwrap();
-        let mut agent = open();
-        let first = agent.sign(header(&agent, 5, 1)).unwrap();
-        assert_eq!(agent.sign(header(&agent, 5, 1)).unwrap(), first, "the same block again is the same signature");
-        assert!(agent.sign(header(&agent, 5, 2)).is_err());
-        let mut agent = open();
-        assert!(agent.sign(header(&agent, 5, 2)).is_err());
-        assert!(agent.sign(header(&agent, 4, 2)).is_err());
-        assert!(agent.sign(header(&agent, 3_601, 2)).is_ok(), "in the next KES period");
-        assert_eq!(open().kes.period(), 1, "the old period's key is gone from disk");
-    }
-
-    /// A folder that has no room for one file for a while.
-    struct Full(Folder, &'static str, std::sync::Arc<std::sync::atomic::AtomicBool>);
-
-    impl KeyFiles for Full {
-        fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-            self.0.read(name)
-        }
-        fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-            if name == self.1 && self.2.load(std::sync::atomic::Ordering::SeqCst) {
-                bail!("no space left on device");
-            }
-            self.0.write(name, bytes)
-        }
-    }
-
-    #[test]
-    fn without_room_for_a_file_nothing_is_signed_and_nothing_is_forgotten() {
-        for name in ["signed.json", "kes.json"] {
-            let dir = tempfile::tempdir().unwrap();
-            let folder = || Folder(dir.path().into());
-            Agent::create(&mut folder(), &forge::PoolKeys::from_seed(&[1; 32]), &genesis()).unwrap();
-            let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-            let files = Box::new(Full(folder(), name, full.clone()));
-            let mut agent = Agent::open(files, genesis(), Preset::Devnet.constants()).unwrap();
-            assert!(agent.sign(header(&agent, 3_601, 1)).is_err());
-            full.store(false, std::sync::atomic::Ordering::SeqCst);
-            assert!(agent.sign(header(&agent, 3_602, 2)).is_ok());
-            let reopened = Agent::open(Box::new(folder()), genesis(), Preset::Devnet.constants()).unwrap();
-            assert_eq!((reopened.kes.period(), reopened.signed.unwrap().slot), (1, 3_602));
-        }
-    }
-
-    #[test]
-    fn keys_of_another_network_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        Agent::create(&mut Folder(dir.path().into()), &forge::PoolKeys::from_seed(&[1; 32]), &genesis()).unwrap();
-        let other = GenesisHash(Hash([8; 32]));
-        assert!(Agent::open(Box::new(Folder(dir.path().into())), other, Preset::Devnet.constants()).is_err());
-    }
-}
+mod tests;

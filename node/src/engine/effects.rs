@@ -56,6 +56,9 @@ impl Engine {
         match &record {
             Record::Header { id, bytes } => {
                 let header = Header::decode(bytes).map_err(|_| ExecuteError::HeaderUnknown(*id))?;
+                if let Some(agent) = &mut self.agent {
+                    agent.saw(&header.body, *id);
+                }
                 self.executor.add_header(*id, header);
             }
             Record::Forgotten(ids) => self.executor.forget(ids),

@@ -54,6 +54,10 @@ impl KeyFiles for Files {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), bytes.to_vec());
         Ok(())
     }
+    fn remove(&mut self, name: &str) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
+    }
 }
 
 /// What every node of a run shares.

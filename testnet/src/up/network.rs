@@ -131,7 +131,7 @@ pub fn write_node_config(state: &Path, network: &Network, index: usize) -> Resul
         .map(|other| format!("\"/ip4/127.0.0.1/tcp/{}\"", port(&network.p2p_ports, other)))
         .collect();
     let is_relay = index.saturating_add(1) == network.p2p_ports.len();
-    let pool = if is_relay { String::new() } else { "\n[pool]\nkeys_dir = \"keys\"\n".to_string() };
+    let pool = if is_relay { String::new() } else { "\n[pool]\nkeys_dir = \"keys\"\nwatch_slots = 2\n".to_string() };
     let text = format!(
         "genesis = \"../genesis.json\"\nstate_dir = \"db\"\naudit = true\n\n[network]\nlisten = [\"/ip4/127.0.0.1/tcp/{}\"]\n\
          peers = [{}]\n\n[api]\nlisten = \"127.0.0.1:{}\"\n{pool}",
