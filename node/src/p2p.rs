@@ -7,8 +7,11 @@
 //! 3. Transactions travel in batches: 16 KiB or 50 ms, whichever comes first.
 //! 4. Questions: [`Protocol`]s with a byte limit each way, 10 s, 16 at a time and a peer, and 4 MiB/s of answers a peer.
 //!    An empty answer is a refusal. `peers/1` is asked and answered in here.
-//! 5. At most 12 connections out and 100 in, at most two out into one /16 (loopback and private nets excepted).
-//! 6. Peers are found by `identify`, `kad` (routing only), `peers/1`, and an address book on disk.
+//! 5. At most 12 connections out and 100 in, at most two out into one /16, at most 4 in from one address and 16 from one
+//!    /16 (loopback and private nets excepted on development networks). A third of a full set out is replaced each hour.
+//! 6. Peers are found by `identify`, `kad` (routing only), `peers/1`, and an address book on disk. The two that served
+//!    longest are dialled first after a restart.
+//! 7. Bans outlive a restart.
 //!
 //! # Invariants
 //! - Every queue has a limit. What is lost when one is full can be asked for again: gossip and questions, never the
@@ -31,6 +34,7 @@ mod dialer;
 mod handle;
 mod key;
 mod names;
+mod net_limits;
 mod protocol;
 mod task;
 

@@ -1,4 +1,16 @@
 //! Where peers were seen: found again after a restart, and told to others as far as the peers signed it.
+//!
+//! # Against encirclement
+//! ```text
+//! A1  Peers that this node reached are `tried`; hearsay is `new`. Hearsay never displaces a tried peer, nor an address
+//!     that a peer gave of itself.
+//! A2  One net (/16, /32 of IPv6) fills at most [`TRIED_PER_NET`] tried and [`NEW_PER_NET`] new places, one source net at
+//!     most [`NEW_PER_SOURCE`]: who owns few nets owns little of the book, whatever is gossiped.
+//! A3  A full `new` half makes room by forgetting the unreachable, then a peer of the source that told most.
+//! A4  The two outbound peers that have served longest are anchors: kept on disk and dialled first after a start, so
+//!     that a restart can't be used to place the node among strangers.
+//! ```
+//! Private nets are one another's neighbours by nature and have no limit; they are dialled on development networks only.
 
 use super::protocol::RECORD_BYTES_MAX;
 use libp2p::core::{PeerRecord, SignedEnvelope};
@@ -7,13 +19,22 @@ use libp2p::{Multiaddr, PeerId};
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::{Cbor, DecodeError, Reader, Writer};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
-/// Peers remembered.
-const PEERS_MAX: usize = 1_024;
+/// Peers that this node reached at least once.
+const TRIED_MAX: usize = 256;
+/// Of these, behind one net.
+const TRIED_PER_NET: usize = 8;
+/// Peers known by hearsay.
+const NEW_MAX: usize = 1_024;
+/// Of these, behind one net.
+const NEW_PER_NET: usize = 32;
+/// Of these, told by one net.
+const NEW_PER_SOURCE: usize = 64;
 /// Addresses of one peer.
 const ADDRESSES_MAX: usize = 8;
 /// Bytes of an address.
@@ -22,14 +43,42 @@ const ADDRESS_BYTES_MAX: usize = 128;
 const FILE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
 /// Longest wait before a peer is dialled again.
 const WAIT_MAX: Duration = Duration::from_secs(300);
+/// Failures after which a tried peer is hearsay again.
+const TRIED_FAILURES_MAX: u32 = 8;
+/// Outbound peers that are dialled first after a start.
+pub const ANCHORS_MAX: usize = 2;
+/// Format of the file.
+const VERSION: u64 = 2;
+
+/// A net: /16, or /32 of IPv6. See [`group`].
+pub type Net = [u8; 4];
+
+/// Who told an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Net of the peer that said it.
+    pub source: Option<Net>,
+    /// Whether that peer is the one that the address is of.
+    pub of_itself: bool,
+}
 
 /// A peer and what is known about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Where it may listen.
     pub addresses: Vec<Multiaddr>,
+    /// Whether this node reached it.
+    pub tried: bool,
+    source: Option<Net>,
     record: Option<Vec<u8>>,
     retry: Retry,
+}
+
+impl Known {
+    /// The net that it counts for.
+    pub fn net(&self) -> Option<Net> {
+        self.addresses.iter().find_map(group)
+    }
 }
 
 /// Waits that double.
@@ -62,21 +111,28 @@ pub struct AddressBook {
     path: PathBuf,
     own: PeerId,
     private_addresses: bool,
-    peers: BTreeMap<PeerId, Known>,
+    content: Content,
     changed: bool,
+}
+
+/// What the file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Content {
+    peers: BTreeMap<PeerId, Known>,
+    anchors: Vec<PeerId>,
 }
 
 impl AddressBook {
     /// Reads the file. A file that is no address book is worth a warning and nothing else.
     pub fn load(path: PathBuf, own: PeerId, private_addresses: bool) -> Self {
-        let peers = match read(&path) {
-            Ok(peers) => peers,
+        let content = match read(&path) {
+            Ok(content) => content,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "address book can't be read; starting with an empty one");
-                BTreeMap::new()
+                Content::default()
             }
         };
-        Self { path, own, private_addresses, peers, changed: false }
+        Self { path, own, private_addresses, content, changed: false }
     }
 
     /// Writes the file if anything changed.
@@ -84,41 +140,49 @@ impl AddressBook {
         if !std::mem::take(&mut self.changed) {
             return;
         }
-        let aside = self.path.with_extension("new");
-        let written = fs::write(&aside, encode(&self.peers)).and_then(|()| fs::rename(&aside, &self.path));
-        if let Err(error) = written {
+        if let Err(error) = write_whole(&self.path, &encode(&self.content)) {
             tracing::warn!(path = %self.path.display(), %error, "address book can't be written");
         }
     }
 
     /// Remembers addresses of a peer; those that can't be dialled are left out.
-    pub fn learn(&mut self, id: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
+    pub fn learn(&mut self, id: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, told: Told) {
         let private = self.private_addresses;
         let addresses = addresses.into_iter().filter_map(|address| bare(&address, private)).take(ADDRESSES_MAX);
-        let mut addresses: Vec<Multiaddr> = addresses.collect();
-        if id == self.own || addresses.is_empty() || !self.has_room_for(&id) {
+        let addresses: Vec<Multiaddr> = addresses.collect();
+        if id == self.own || addresses.is_empty() {
             return;
         }
-        let known = self.peers.entry(id).or_default();
-        for address in std::mem::take(&mut known.addresses) {
-            if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
-                addresses.push(address);
+        if !self.content.peers.contains_key(&id) {
+            if !self.makes_room(addresses.iter().find_map(group), told.source) {
+                return;
+            }
+            self.content.peers.insert(id, Known { source: told.source, ..Known::default() });
+        }
+        let Some(known) = self.content.peers.get_mut(&id) else { return };
+        // A1: what is first stays when the list is full.
+        let (first, second) =
+            if told.of_itself { (&addresses, &known.addresses) } else { (&known.addresses, &addresses) };
+        let mut merged: Vec<Multiaddr> = Vec::with_capacity(ADDRESSES_MAX);
+        for address in first.iter().chain(second) {
+            if merged.len() < ADDRESSES_MAX && !merged.contains(address) {
+                merged.push(address.clone());
             }
         }
-        self.changed |= known.addresses != addresses;
-        known.addresses = addresses;
+        self.changed |= known.addresses != merged;
+        known.addresses = merged;
     }
 
-    /// Remembers addresses that a peer signed; whoever passed them on is not trusted.
-    pub fn learn_record(&mut self, bytes: &[u8]) {
+    /// Remembers addresses that a peer signed; whoever passed them on, behind `source`, is not trusted.
+    pub fn learn_record(&mut self, bytes: &[u8], source: Option<Net>) {
         if bytes.len() > RECORD_BYTES_MAX {
             return;
         }
         let Ok(envelope) = SignedEnvelope::from_protobuf_encoding(bytes) else { return };
         let Ok(record) = PeerRecord::from_signed_envelope(envelope) else { return };
         let id = record.peer_id();
-        self.learn(id, record.addresses().iter().cloned());
-        if let Some(known) = self.peers.get_mut(&id) {
+        self.learn(id, record.addresses().iter().cloned(), Told { source, of_itself: true });
+        if let Some(known) = self.content.peers.get_mut(&id) {
             self.changed |= known.record.as_deref() != Some(bytes);
             known.record = Some(bytes.to_vec());
         }
@@ -126,38 +190,91 @@ impl AddressBook {
 
     /// A dial failed.
     pub fn failed(&mut self, id: &PeerId, now: Duration) {
-        if let Some(known) = self.peers.get_mut(id) {
+        if let Some(known) = self.content.peers.get_mut(id) {
             known.retry.failed(now, WAIT_MAX);
+            if known.tried && known.retry.failures >= TRIED_FAILURES_MAX {
+                known.tried = false;
+                self.changed = true;
+            }
         }
     }
 
-    /// A dial succeeded.
+    /// A dial succeeded: the peer is tried, if its net has a place left.
     pub fn succeeded(&mut self, id: &PeerId) {
-        if let Some(known) = self.peers.get_mut(id) {
+        let Some(known) = self.content.peers.get(id) else { return };
+        let (net, was_tried) = (known.net(), known.tried);
+        let tried = || self.content.peers.values().filter(|known| known.tried);
+        let of_net = tried().filter(|known| net.is_some() && known.net() == net).count();
+        let has_place = of_net < TRIED_PER_NET && tried().count() < TRIED_MAX;
+        if let Some(known) = self.content.peers.get_mut(id) {
             known.retry.succeeded();
+            known.tried |= has_place;
+            self.changed |= known.tried != was_tried;
         }
+    }
+
+    /// Leaves a peer alone until `until`: its place was given to another one on purpose.
+    pub fn rest(&mut self, id: &PeerId, until: Duration) {
+        if let Some(known) = self.content.peers.get_mut(id) {
+            known.retry.next = until;
+        }
+    }
+
+    /// A4: the outbound peers that have served longest, best first. None at all leaves the old ones.
+    pub fn set_anchors(&mut self, anchors: impl IntoIterator<Item = PeerId>) {
+        let anchors: Vec<PeerId> = anchors.into_iter().take(ANCHORS_MAX).collect();
+        if !anchors.is_empty() && anchors != self.content.anchors {
+            self.content.anchors = anchors;
+            self.changed = true;
+        }
+    }
+
+    /// A4: whom to dial first.
+    pub fn anchors(&self) -> &[PeerId] {
+        &self.content.anchors
+    }
+
+    /// What is known about a peer.
+    pub fn get(&self, id: &PeerId) -> Option<&Known> {
+        self.content.peers.get(id)
     }
 
     /// Peers that may be dialled now.
     pub fn due(&self, now: Duration) -> impl Iterator<Item = (&PeerId, &Known)> {
-        self.peers.iter().filter(move |(_, known)| known.retry.is_due(now))
+        self.content.peers.iter().filter(move |(_, known)| known.retry.is_due(now))
     }
 
-    /// Signed records, at most `limit`.
-    pub fn records(&self, limit: usize) -> Vec<Vec<u8>> {
-        self.peers.values().filter_map(|known| known.record.clone()).take(limit).collect()
+    /// Signed records, at most `limit`, drawn by `first`: whoever asks again gets others.
+    pub fn records(&self, limit: usize, first: usize) -> Vec<Vec<u8>> {
+        let records: Vec<&Vec<u8>> = self.content.peers.values().filter_map(|known| known.record.as_ref()).collect();
+        let from = first.checked_rem(records.len()).unwrap_or(0);
+        records.iter().cycle().skip(from).take(limit.min(records.len())).map(|record| (*record).clone()).collect()
     }
 
-    /// A peer that can't be reached makes room for a new one.
-    fn has_room_for(&mut self, id: &PeerId) -> bool {
-        if self.peers.len() < PEERS_MAX || self.peers.contains_key(id) {
+    /// A2, A3: whether there is a place for a peer behind `net`, told by `source`.
+    fn makes_room(&mut self, net: Option<Net>, source: Option<Net>) -> bool {
+        let hearsay = || self.content.peers.values().filter(|known| !known.tried);
+        let of_net = hearsay().filter(|known| net.is_some() && known.net() == net).count();
+        let of_source = hearsay().filter(|known| source.is_some() && known.source == source).count();
+        if of_net >= NEW_PER_NET || of_source >= NEW_PER_SOURCE {
+            return false;
+        }
+        if hearsay().count() < NEW_MAX {
             return true;
         }
-        let worst = self.peers.iter().max_by_key(|(_, known)| known.retry.failures);
-        match worst.filter(|(_, known)| known.retry.failures > 0).map(|(id, _)| *id) {
-            Some(worst) => self.peers.remove(&worst).is_some(),
-            None => false,
+        let mut told: BTreeMap<Option<Net>, usize> = BTreeMap::new();
+        for known in hearsay() {
+            let count = told.entry(known.source).or_default();
+            *count = count.saturating_add(1);
         }
+        let most = told.iter().max_by_key(|(_, count)| **count).map(|(source, count)| (*source, *count));
+        let candidates = self.content.peers.iter().filter(|(_, known)| !known.tried);
+        let unreachable = candidates.clone().max_by_key(|(_, known)| known.retry.failures);
+        let unreachable = unreachable.filter(|(_, known)| known.retry.failures > 0).map(|(id, _)| *id);
+        let crowding = most
+            .filter(|(crowd, count)| *crowd != source && *count > of_source.saturating_add(1))
+            .and_then(|(crowd, _)| candidates.clone().find(|(_, known)| known.source == crowd).map(|(id, _)| *id));
+        unreachable.or(crowding).is_some_and(|id| self.content.peers.remove(&id).is_some())
     }
 }
 
@@ -188,7 +305,7 @@ pub fn ip(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-fn is_private(ip: IpAddr) -> bool {
+pub fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip == Ipv4Addr::BROADCAST,
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
@@ -196,7 +313,7 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 /// The net that at most two outbound connections may lead into: /16, or /32 of IPv6. Private nets have no limit.
-pub fn group(address: &Multiaddr) -> Option<[u8; 4]> {
+pub fn group(address: &Multiaddr) -> Option<Net> {
     match ip(address)? {
         ip if is_private(ip) => None,
         IpAddr::V4(ip) => {
@@ -210,46 +327,77 @@ pub fn group(address: &Multiaddr) -> Option<[u8; 4]> {
     }
 }
 
-fn encode(peers: &BTreeMap<PeerId, Known>) -> Vec<u8> {
+fn encode(content: &Content) -> Vec<u8> {
     let mut w = Writer::default();
-    w.array(peers.len());
-    for (id, Known { addresses, record, retry: _ }) in peers {
-        w.array(3).bytes(&id.to_bytes()).array(addresses.len());
+    w.array(3).put(&VERSION).array(content.peers.len());
+    for (id, Known { addresses, tried, source, record, retry: _ }) in &content.peers {
+        w.array(5).bytes(&id.to_bytes()).array(addresses.len());
         for address in addresses {
             w.bytes(&address.to_vec());
         }
+        w.put(tried).put(&source.map(|net| u64::from(u32::from_be_bytes(net))));
         w.put(&record.clone().and_then(Bytes::<RECORD_BYTES_MAX>::new));
+    }
+    w.array(content.anchors.len());
+    for anchor in &content.anchors {
+        w.bytes(&anchor.to_bytes());
     }
     w.finish()
 }
 
-fn read(path: &PathBuf) -> io::Result<BTreeMap<PeerId, Known>> {
+fn read(path: &PathBuf) -> io::Result<Content> {
     match fs::metadata(path) {
         Ok(meta) if meta.len() > FILE_BYTES_MAX => Err(io::Error::other("too long")),
         Ok(_) => decode(&fs::read(path)?).map_err(io::Error::other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
         Err(error) => Err(error),
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<BTreeMap<PeerId, Known>, DecodeError> {
+/// Replaces a file whole or not at all, durable when it returns.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = fs::File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+fn peer_id(r: &mut Reader<'_>) -> Result<PeerId, DecodeError> {
+    let at = r.position();
+    PeerId::from_bytes(r.bytes(64)?).map_err(|_| DecodeError::Shape { at })
+}
+
+fn decode(bytes: &[u8]) -> Result<Content, DecodeError> {
     let mut r = Reader::new(bytes);
-    let mut peers = BTreeMap::new();
-    for _ in 0..r.array_max(PEERS_MAX)? {
-        r.array(3)?;
-        let at = r.position();
-        let id = PeerId::from_bytes(r.bytes(64)?).map_err(|_| DecodeError::Shape { at })?;
+    r.array(3)?;
+    let at = r.position();
+    if r.get::<u64>()? != VERSION {
+        return Err(DecodeError::Shape { at });
+    }
+    let mut content = Content::default();
+    for _ in 0..r.array_max(TRIED_MAX + NEW_MAX)? {
+        r.array(5)?;
+        let id = peer_id(&mut r)?;
         let mut known = Known::default();
         for _ in 0..r.array_max(ADDRESSES_MAX)? {
             let at = r.position();
             let address = Multiaddr::try_from(r.bytes(ADDRESS_BYTES_MAX)?.to_vec());
             known.addresses.push(address.map_err(|_| DecodeError::Shape { at })?);
         }
+        known.tried = r.get()?;
+        let at = r.position();
+        let source = r.get::<Option<u64>>()?.map(u32::try_from).transpose();
+        known.source = source.map_err(|_| DecodeError::Shape { at })?.map(u32::to_be_bytes);
         known.record = r.get::<Option<Bytes<RECORD_BYTES_MAX>>>()?.map(|record| record.as_slice().to_vec());
-        peers.insert(id, known);
+        content.peers.insert(id, known);
+    }
+    for _ in 0..r.array_max(ANCHORS_MAX)? {
+        content.anchors.push(peer_id(&mut r)?);
     }
     r.finish()?;
-    Ok(peers)
+    Ok(content)
 }
 
 /// The answer to `peers/1`.
@@ -266,82 +414,4 @@ pub fn decode_records(bytes: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, Decode
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use libp2p::identity::Keypair;
-    use proptest::prelude::*;
-
-    fn address(text: &str) -> Multiaddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn only_addresses_that_can_be_dialled_are_kept() {
-        for good in ["/ip4/8.8.8.8/tcp/1", "/ip4/8.8.8.8/udp/1/quic-v1", "/ip6/2001:db8::1/tcp/9"] {
-            assert_eq!(bare(&address(good), false), Some(address(good)));
-        }
-        for bad in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/1", "/ip4/0.0.0.0/tcp/1", "/ip4/8.8.8.8/tcp/0"] {
-            assert_eq!(bare(&address(bad), false), None, "{bad}");
-        }
-        for bad in ["/dns4/x.org/tcp/1", "/ip4/8.8.8.8/udp/1", "/ip4/8.8.8.8/tcp/1/ws", "/memory/1"] {
-            assert_eq!(bare(&address(bad), true), None, "{bad}");
-        }
-        assert!(bare(&address("/ip4/127.0.0.1/tcp/1"), true).is_some());
-    }
-
-    #[test]
-    fn groups_exempt_private_nets() {
-        assert_eq!(group(&address("/ip4/8.8.8.8/tcp/1")), group(&address("/ip4/8.8.4.4/tcp/1")));
-        assert_ne!(group(&address("/ip4/8.8.8.8/tcp/1")), group(&address("/ip4/8.9.8.8/tcp/1")));
-        assert_eq!(group(&address("/ip4/127.0.0.1/tcp/1")), None);
-    }
-
-    #[test]
-    fn the_book_survives_a_restart_and_trusts_only_signed_records() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("peers.cbor");
-        let key = Keypair::generate_ed25519();
-        let record = PeerRecord::new(&key, vec![address("/ip4/8.8.8.8/tcp/1")]).unwrap();
-        let bytes = record.into_signed_envelope().into_protobuf_encoding();
-        let own = Keypair::generate_ed25519().public().to_peer_id();
-        let mut book = AddressBook::load(path.clone(), own, false);
-        let mut forged = bytes.clone();
-        *forged.last_mut().unwrap() ^= 1;
-        book.learn_record(&forged);
-        book.learn(own, [address("/ip4/8.8.8.8/tcp/1")]);
-        assert_eq!(book.due(Duration::ZERO).count(), 0);
-        book.learn_record(&bytes);
-        book.save();
-        let again = AddressBook::load(path.clone(), own, false);
-        assert_eq!(again.peers, book.peers);
-        assert_eq!(decode_records(&encode_records(again.records(9)), 9).unwrap(), vec![bytes]);
-        fs::write(&path, b"junk").unwrap();
-        assert_eq!(AddressBook::load(path, own, false).peers.len(), 0);
-    }
-
-    #[test]
-    fn the_book_is_bounded_and_forgets_the_unreachable_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let own = PeerId::random();
-        let mut book = AddressBook::load(folder.path().join("peers.cbor"), own, false);
-        let ids: Vec<PeerId> = (0..=PEERS_MAX).map(|_| PeerId::random()).collect();
-        for id in &ids {
-            book.learn(*id, (1..20).map(|port| address(&format!("/ip4/8.8.8.8/tcp/{port}"))));
-        }
-        assert_eq!(book.peers.len(), PEERS_MAX);
-        assert!(book.peers.values().all(|known| known.addresses.len() == ADDRESSES_MAX));
-        book.failed(&ids[0], Duration::ZERO);
-        assert_eq!(book.due(Duration::ZERO).count(), PEERS_MAX - 1);
-        book.learn(ids[PEERS_MAX], [address("/ip4/8.8.8.8/tcp/1")]);
-        assert!(!book.peers.contains_key(&ids[0]) && book.peers.contains_key(&ids[PEERS_MAX]));
-    }
-
-    proptest! {
-        #[test]
-        fn junk_is_no_book_and_no_answer(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode(&bytes);
-            let _ = decode_records(&bytes, 32);
-        }
-    }
-}
+mod tests;

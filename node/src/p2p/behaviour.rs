@@ -1,6 +1,7 @@
 //! The protocols that run on every connection, configured.
 
 use super::codec::LimitedBytes;
+use super::net_limits::NetLimits;
 use super::protocol::{PARALLEL_MAX, Protocol, TIMEOUT, Topic, g8, message_id, named};
 use super::{Config, NetworkError};
 use libp2p::connection_limits::{self, ConnectionLimits};
@@ -25,6 +26,7 @@ const IDLE: Duration = Duration::from_secs(120);
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
+    nets: NetLimits,
     pub gossip: gossipsub::Behaviour,
     pub status: Asking,
     pub headers: Asking,
@@ -59,6 +61,7 @@ impl Behaviour {
         };
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
+            nets: NetLimits::new(config.private_addresses),
             gossip: gossip(config)?,
             status: ask(Protocol::Status),
             headers: ask(Protocol::Headers),

@@ -1,6 +1,6 @@
-//! Whom to dial next.
+//! Whom to dial next: anchors first, then configured peers, then tried and new ones of the address book in equal parts.
 
-use super::address_book::{AddressBook, Retry, group};
+use super::address_book::{AddressBook, Known, Net, Retry, group};
 use super::names::is_named;
 use super::{Peer, peer_of};
 use libp2p::swarm::ConnectionId;
@@ -19,6 +19,8 @@ const BOOTSTRAP_WAIT_MAX: Duration = Duration::from_secs(16);
 #[derive(Debug)]
 pub struct Dialer {
     bootstrap: Vec<Bootstrap>,
+    /// Dialled once, with the first choice.
+    anchors: Vec<PeerId>,
     dialling: BTreeMap<ConnectionId, Target>,
     outbound_max: usize,
 }
@@ -41,8 +43,8 @@ enum Target {
 }
 
 impl Dialer {
-    /// With configured peers, keeping at most `outbound_max` connections.
-    pub fn new(bootstrap: &[Multiaddr], outbound_max: u32) -> Self {
+    /// With configured peers and anchors, keeping at most `outbound_max` connections.
+    pub fn new(bootstrap: &[Multiaddr], outbound_max: u32, anchors: &[PeerId]) -> Self {
         let one = |address: &Multiaddr| Bootstrap {
             address: address.clone(),
             numbered: if is_named(address) { Vec::new() } else { vec![address.clone()] },
@@ -52,7 +54,7 @@ impl Dialer {
         };
         let bootstrap = bootstrap.iter().map(one).collect();
         let outbound_max = usize::try_from(outbound_max).unwrap_or(usize::MAX);
-        Self { bootstrap, dialling: BTreeMap::new(), outbound_max }
+        Self { bootstrap, anchors: anchors.to_vec(), dialling: BTreeMap::new(), outbound_max }
     }
 
     /// Configured peers that have names.
@@ -79,6 +81,13 @@ impl Dialer {
     ) -> Vec<DialOpts> {
         let mut room = self.outbound_max.saturating_sub(outbound.len() + self.dialling.len());
         let mut chosen = Vec::new();
+        let mut nets: Vec<Net> = outbound.iter().filter_map(group).collect();
+        for id in std::mem::take(&mut self.anchors) {
+            let Some(known) = book.get(&id).filter(|_| room > 0 && !is_off(&peer_of(&id))) else { continue };
+            room -= 1;
+            nets.extend(known.net());
+            chosen.push((Target::Known(id), dial(id, known)));
+        }
         for index in 0..self.bootstrap.len() {
             let target = Target::Bootstrap(index);
             let dialling = self.is_dialling(&target);
@@ -91,23 +100,17 @@ impl Dialer {
                 chosen.push((target, DialOpts::from(address.clone())));
             }
         }
-        let mut known: Vec<_> = book.due(now).collect();
-        known.shuffle(&mut rand::rng());
-        let mut nets: Vec<[u8; 4]> = outbound.iter().filter_map(group).collect();
-        for (id, known) in known {
+        for (id, known) in shuffled(book, now) {
             let target = Target::Known(*id);
-            let net = known.addresses.iter().find_map(group);
+            let net = known.net();
             let crowded = net.is_some_and(|net| nets.iter().filter(|other| **other == net).count() >= GROUP_MAX);
-            if room == 0 || crowded || is_off(&peer_of(id)) || self.is_dialling(&target) {
+            let chosen_before = chosen.iter().any(|(other, _)| *other == target);
+            if room == 0 || crowded || chosen_before || is_off(&peer_of(id)) || self.is_dialling(&target) {
                 continue;
             }
             room -= 1;
             nets.extend(net);
-            let dial = DialOpts::peer_id(*id)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(known.addresses.clone())
-                .build();
-            chosen.push((target, dial));
+            chosen.push((target, dial(*id, known)));
         }
         self.dialling.extend(chosen.iter().map(|(target, dial)| (dial.connection_id(), *target)));
         chosen.into_iter().map(|(_, dial)| dial).collect()
@@ -140,15 +143,90 @@ impl Dialer {
     }
 }
 
+fn dial(id: PeerId, known: &Known) -> DialOpts {
+    DialOpts::peer_id(id).condition(PeerCondition::DisconnectedAndNotDialing).addresses(known.addresses.clone()).build()
+}
+
+/// Tried and new peers, a coin deciding between the two each time: a flood of new ones gets half of the places at most,
+/// and news still comes in.
+fn shuffled(book: &AddressBook, now: Duration) -> Vec<(&PeerId, &Known)> {
+    let mut due: Vec<_> = book.due(now).collect();
+    due.shuffle(&mut rand::rng());
+    let (mut tried, mut new): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, known)| known.tried);
+    let mut order = Vec::with_capacity(tried.len() + new.len());
+    loop {
+        let next = if rand::random() { tried.pop().or_else(|| new.pop()) } else { new.pop().or_else(|| tried.pop()) };
+        match next {
+            Some(peer) => order.push(peer),
+            None => return order,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::address_book::Told;
     use super::*;
+
+    fn book(tried: u16, new: u16) -> (tempfile::TempDir, AddressBook, Vec<PeerId>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = AddressBook::load(folder.path().join("peers.cbor"), PeerId::random(), false);
+        let ids: Vec<PeerId> = (0..tried + new).map(|_| PeerId::random()).collect();
+        for (n, id) in (0u16..).zip(&ids) {
+            let [a, b] = n.to_be_bytes();
+            let address = format!("/ip4/{}.{b}.1.1/tcp/3001", a + 20).parse().unwrap();
+            book.learn(*id, [address], Told { source: None, of_itself: true });
+            if n < tried {
+                book.succeeded(id);
+            }
+        }
+        (folder, book, ids)
+    }
+
+    #[test]
+    fn anchors_come_first_and_once() {
+        let (_folder, book, ids) = book(0, 600);
+        let mut dialer = Dialer::new(&[], 2, &ids[..2]);
+        let chosen = dialer.choose(&book, &[], &|_| false, Duration::ZERO);
+        let dialled: Vec<_> = chosen.iter().map(|dial| dial.get_peer_id().unwrap()).collect();
+        assert_eq!(dialled, ids[..2]);
+        for dial in chosen {
+            dialer.succeeded(dial.connection_id(), Peer([0; 32]));
+        }
+        assert_eq!(dialer.choose(&book, &[], &|_| false, Duration::ZERO).len(), 2, "then anybody");
+    }
+
+    #[test]
+    fn a_flood_of_new_peers_gets_about_half_of_the_dials() {
+        let (_folder, book, ids) = book(100, 900);
+        let of_tried = (0..50).flat_map(|_| {
+            let chosen = Dialer::new(&[], 12, &[]).choose(&book, &[], &|_| false, Duration::ZERO);
+            chosen.into_iter().map(|dial| ids[..100].contains(&dial.get_peer_id().unwrap()))
+        });
+        let (all, tried) = of_tried.fold((0, 0), |(all, tried), is| (all + 1, tried + u32::from(is)));
+        // 600 throws of a coin: 300 ± 12.2; ten deviations.
+        assert!(all == 600 && (178..=422).contains(&tried), "{tried} of {all}");
+    }
+
+    #[test]
+    fn two_connections_at_most_go_into_one_net() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = AddressBook::load(folder.path().join("peers.cbor"), PeerId::random(), false);
+        for n in 1..=20 {
+            let address = format!("/ip4/8.8.{n}.1/tcp/3001").parse().unwrap();
+            book.learn(PeerId::random(), [address], Told { source: None, of_itself: true });
+        }
+        let chosen = Dialer::new(&[], 12, &[]).choose(&book, &[], &|_| false, Duration::ZERO);
+        assert_eq!(chosen.len(), GROUP_MAX);
+        let open = ["/ip4/8.8.8.8/tcp/1".parse().unwrap(), "/ip4/8.8.9.9/tcp/1".parse().unwrap()];
+        assert!(Dialer::new(&[], 12, &[]).choose(&book, &open, &|_| false, Duration::ZERO).is_empty());
+    }
 
     #[test]
     fn a_named_peer_is_dialled_once_it_has_numbers_and_each_in_turn() {
         let address = |text: &str| text.parse::<Multiaddr>().unwrap();
-        let mut dialer = Dialer::new(&[address("/dns4/a.example/tcp/1")], 4);
+        let mut dialer = Dialer::new(&[address("/dns4/a.example/tcp/1")], 4, &[]);
         let folder = tempfile::tempdir().unwrap();
         let mut book = AddressBook::load(folder.path().join("peers.cbor"), PeerId::random(), true);
         let nobody = |_: &Peer| false;

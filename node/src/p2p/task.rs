@@ -1,6 +1,6 @@
 //! The one task that owns the swarm.
 
-use super::address_book::{AddressBook, decode_records, encode_records, ip};
+use super::address_book::{AddressBook, Net, Told, decode_records, encode_records, group, ip};
 use super::bans::Bans;
 use super::batch::TxBatch;
 use super::behaviour::{self, Behaviour, BehaviourEvent};
@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages that wait for a judgement; the oldest is forgotten, and so never relayed.
@@ -39,6 +39,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 const ROTATE_EVERY: Duration = Duration::from_secs(3_600);
 /// Time for the listeners to come up.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bans' file.
+const BANS_FILE: &str = "bans.cbor";
 
 /// What a handle wants.
 #[derive(Debug)]
@@ -57,6 +60,9 @@ pub(super) enum Command {
 
 struct Connected {
     id: PeerId,
+    since: Duration,
+    /// The net that it came from.
+    net: Option<Net>,
     /// Addresses of connections that we dialled.
     outbound: Vec<Multiaddr>,
     bucket: TokenBucket,
@@ -112,7 +118,8 @@ pub(super) async fn start(
     let named = listening.into_iter().filter_map(|address| address.with_p2p(own).ok()).collect();
     let _ = shared.own.set((own, named));
     let book = AddressBook::load(config.folder.join("peers.cbor"), own, config.private_addresses);
-    let dialer = Dialer::new(&config.bootstrap, config.outbound_max);
+    let dialer = Dialer::new(&config.bootstrap, config.outbound_max, book.anchors());
+    let bans = Bans::load(&config.folder.join(BANS_FILE), Duration::ZERO, wall());
     let task = Task {
         swarm,
         key,
@@ -125,7 +132,7 @@ pub(super) async fn start(
         unjudged: BTreeMap::new(),
         unjudged_order: VecDeque::new(),
         asked: BTreeMap::new(),
-        bans: Bans::default(),
+        bans,
         batch: TxBatch::default(),
         book,
         dialer,
@@ -213,7 +220,23 @@ impl Task {
 
     fn finish(&mut self) {
         self.flush_batch();
+        self.save();
+    }
+
+    fn save(&mut self) {
+        let mut anchors: Vec<(Duration, PeerId)> = self
+            .connected
+            .values()
+            .filter(|connected| !connected.outbound.is_empty() && connected.blame == 0)
+            .map(|connected| (connected.since, connected.id))
+            .collect();
+        anchors.sort();
+        self.book.set_anchors(anchors.into_iter().map(|(_, id)| id));
         self.book.save();
+    }
+
+    fn save_bans(&self) {
+        self.bans.save(&self.config.folder.join(BANS_FILE), self.now(), wall());
     }
 
     // Commands
@@ -236,6 +259,7 @@ impl Task {
             }
             Command::Ban(peer, length) => {
                 self.bans.set(peer, length, self.now());
+                self.save_bans();
                 self.disconnect(&peer);
             }
             Command::Disconnect(peer) => self.disconnect(&peer),
@@ -301,6 +325,7 @@ impl Task {
     fn punish(&mut self, peer: Peer, why: &'static str) {
         tracing::warn!(peer = %hex::encode(peer.0), why, "peer banned");
         self.bans.punish(peer, self.now());
+        self.save_bans();
         self.disconnect(&peer);
     }
 
@@ -320,7 +345,7 @@ impl Task {
         }
         if now.saturating_sub(self.saved) >= SAVE_EVERY {
             self.saved = now;
-            self.book.save();
+            self.save();
         }
         if now.saturating_sub(self.rotated) >= ROTATE_EVERY {
             self.rotated = now;
@@ -364,7 +389,11 @@ impl Task {
         }
         outbound.shuffle(&mut rand::rng());
         outbound.truncate(outbound.len() / 3);
+        let until = self.now().saturating_add(ROTATE_EVERY);
         for peer in outbound {
+            if let Some(connected) = self.connected.get(&peer) {
+                self.book.rest(&connected.id, until);
+            }
             self.disconnect(&peer);
         }
     }
@@ -419,6 +448,8 @@ impl Task {
         let is_new = !self.connected.contains_key(&peer);
         let connected = self.connected.entry(peer).or_insert_with(|| Connected {
             id,
+            since: now,
+            net: group(endpoint.get_remote_address()),
             outbound: Vec::new(),
             bucket: TokenBucket::new(now),
             answering: BTreeSet::new(),
@@ -467,7 +498,8 @@ impl Task {
                 self.on_identified(peer_id, info);
             }
             BehaviourEvent::Kad(kad::Event::RoutingUpdated { peer, addresses, .. }) => {
-                self.book.learn(peer, addresses.iter().cloned());
+                let source = addresses.iter().find_map(group);
+                self.book.learn(peer, addresses.iter().cloned(), Told { source, of_itself: false });
             }
             BehaviourEvent::Gossip(_)
             | BehaviourEvent::Identify(_)
@@ -503,12 +535,16 @@ impl Task {
             tracing::debug!(%id, version = info.protocol_version, "peer of another network");
             return self.disconnect(&peer);
         }
-        self.book.learn(id, info.listen_addrs.iter().cloned());
+        let source = self.connected.get(&peer).and_then(|connected| connected.net);
+        self.book.learn(id, info.listen_addrs.iter().cloned(), Told { source, of_itself: true });
         if let Some(record) = info.signed_peer_record {
-            self.book.learn_record(&record.into_protobuf_encoding());
+            self.book.learn_record(&record.into_protobuf_encoding(), source);
         }
-        let known = self.book.due(Duration::MAX).find(|(other, _)| **other == id);
-        let addresses = known.map(|(_, known)| known.addresses.clone()).unwrap_or_default();
+        if self.connected.get(&peer).is_some_and(|connected| !connected.outbound.is_empty()) {
+            // A configured peer was reached before its name was known.
+            self.book.succeeded(&id);
+        }
+        let addresses = self.book.get(&id).map(|known| known.addresses.clone()).unwrap_or_default();
         for address in addresses {
             self.swarm.behaviour_mut().kad.add_address(&id, address);
         }
@@ -585,7 +621,7 @@ impl Task {
         let addresses = self.config.external.iter().chain(listening).cloned().collect();
         let own = PeerRecord::new(&self.key, addresses).map(|record| record.into_signed_envelope());
         let mut records: Vec<Vec<u8>> = own.into_iter().map(|own| own.into_protobuf_encoding()).collect();
-        records.extend(self.book.records(PEERS_MAX - 1));
+        records.extend(self.book.records(PEERS_MAX - 1, rand::random_range(0..usize::MAX)));
         encode_records(records)
     }
 
@@ -597,12 +633,14 @@ impl Task {
 
     fn on_answer(&mut self, protocol: Protocol, id: OutboundRequestId, answer: Result<Vec<u8>, NetErr>) {
         let Some((peer, waiter)) = self.asked.remove(&(protocol, id)) else { return };
+        let mut source = None;
         if let Some(connected) = self.connected.get_mut(&peer) {
             connected.asking = connected.asking.saturating_sub(1);
+            source = connected.net;
         }
         if let (Waiter::Book, Ok(bytes)) = (&waiter, &answer) {
             for record in decode_records(bytes, PEERS_MAX).unwrap_or_default() {
-                self.book.learn_record(&record);
+                self.book.learn_record(&record, source);
             }
         }
         waiter.tell(answer);
@@ -618,6 +656,11 @@ impl Waiter {
             Self::Book => {}
         }
     }
+}
+
+/// Time since 1970.
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {

@@ -180,6 +180,51 @@ async fn peers_find_one_another_and_remember_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_node_goes_back_to_its_anchors_although_its_book_is_flooded() {
+    let hub = Node::start(&[], 8).await;
+    // Its only outbound place is taken by the hub: whoever meets it has dialled it.
+    let honest = Node::start(&[&hub], 1).await;
+    let mut victim = Node::start(&[&hub], 8).await;
+    victim.connected_to(honest.name()).await;
+    victim.handle.stop().await;
+    hub.handle.stop().await;
+    let path = victim.folder.path().join("peers.cbor");
+    let mut book = address_book::AddressBook::load(path, PeerId::random(), true);
+    assert!(book.anchors().contains(&honest.handle.peer_id().unwrap()), "{:?}", book.anchors());
+    let attacker = Node::start(&[], 0).await;
+    for port in 1..=600 {
+        let told = address_book::Told { source: None, of_itself: false };
+        book.learn(PeerId::random(), [format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()], told);
+    }
+    let told = address_book::Told { source: None, of_itself: true };
+    book.learn(attacker.handle.peer_id().unwrap(), attacker.handle.listening(), told);
+    book.save();
+    let mut config = Node::config(&victim.folder, &[]);
+    config.outbound_max = 2;
+    let (handle, events) = Network::start(config).await.unwrap();
+    let mut victim = Node { handle, events, folder: victim.folder };
+    victim.connected_to(honest.name()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ban_outlives_a_restart() {
+    let mut server = Node::start(&[], 0).await;
+    let mut client = Node::start(&[&server], 4).await;
+    server.connected_to(client.name()).await;
+    server.handle.ban(client.name(), PATIENCE * 10);
+    server.until(|event| matches!(event, Event::PeerDown { .. }).then_some(())).await;
+    server.handle.stop().await;
+    let mut config = Node::config(&server.folder, &[]);
+    config.listen = server.handle.listening().iter().map(|a| a.iter().take(2).collect()).take(1).collect();
+    let (handle, _events) = Network::start(config).await.unwrap();
+    // The client dials again; its connection is opened and closed, and the server never counts it.
+    for _ in 0..2 {
+        client.until(|event| matches!(event, Event::PeerDown { .. }).then_some(())).await;
+    }
+    assert_eq!(handle.stats().peers, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_banned_peer_stays_away() {
     let mut server = Node::start(&[], 0).await;
     let mut client = Node::start(&[&server], 4).await;
