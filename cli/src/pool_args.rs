@@ -28,6 +28,9 @@ Examples:
     /// KES keys, which sign blocks and wear out.
     #[command(subcommand)]
     Kes(Kes),
+    /// BLS keys, which sign finality votes.
+    #[command(subcommand)]
+    Bls(Bls),
     /// Slots that the pool leads in this epoch, and in the next one as soon as its nonce is fixed.
     #[command(after_help = "\
 Examples:
@@ -70,7 +73,7 @@ Make it on a machine without network and keep two copies of both files there. Wh
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// VRF and KES key in a node's key folder.
+    /// VRF, KES and BLS key in a node's key folder.
     #[command(after_help = "\
 Examples:
   nupeer pool keygen hot keys
@@ -125,6 +128,21 @@ A certificate that never made a block may be replaced with --again: the chain re
         /// Genesis file of the network.
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         genesis: PathBuf,
+    },
+}
+
+/// `nupeer pool bls`
+#[derive(Debug, Subcommand)]
+pub enum Bls {
+    /// Make the next BLS key beside the one in use, with the proof that its registration on chain needs.
+    #[command(after_help = "\
+Examples:
+  nupeer pool bls rotate --keys-dir keys
+Both keys sign until no committee holds the old one; then the node erases it.")]
+    Rotate {
+        /// The node's key folder.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        keys_dir: PathBuf,
     },
 }
 

@@ -6,7 +6,7 @@ mod utc;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::pool_args::{Kes, Keygen, Opcert, Pool};
+use crate::pool_args::{Bls, Kes, Keygen, Opcert, Pool};
 use crate::report::Report;
 
 pub(super) async fn run(context: &Context, command: Pool) -> Result<Report, Failure> {
@@ -20,6 +20,7 @@ pub(super) async fn run(context: &Context, command: Pool) -> Result<Report, Fail
         Pool::Opcert(Opcert::Install { file, keys_dir, genesis }) => keys::install(&file, &keys_dir, &genesis),
         Pool::Kes(Kes::Rotate { keys_dir }) => keys::rotate(&keys_dir),
         Pool::Kes(Kes::Status { keys_dir }) => chain::kes_status(context, &keys_dir).await,
+        Pool::Bls(Bls::Rotate { keys_dir }) => keys::rotate_bls(&keys_dir),
         Pool::Schedule { keys_dir, from_now } => chain::schedule(context, &keys_dir, from_now).await,
         Pool::Stake(id) => chain::stake(context, id.pool.as_deref()).await,
         Pool::Performance(id) => chain::performance(context, id.pool.as_deref()).await,

@@ -60,6 +60,11 @@ fn keys_are_certified_offline_and_rotated() {
     let id = user.json(&["pool", "id", "--cold", &operator.cold, "--keys-dir", &operator.keys]);
     assert_eq!((&id["pool"], &id["kes_key"]), (&json!(cold_key.pool().to_hex()), &json!(operator.kes_key)));
 
+    let rotated = user.json(&["pool", "bls", "rotate", "--keys-dir", &operator.keys]);
+    let id = user.json(&["pool", "id", "--keys-dir", &operator.keys]);
+    assert_eq!((&id["bls_next_key"], &id["bls_next_proof"]), (&rotated["bls_key"], &rotated["bls_proof"]));
+    assert_eq!(user.failure(&["pool", "bls", "rotate", "--keys-dir", &operator.keys]).0, 7);
+
     let next = user.json(&["pool", "kes", "rotate", "--keys-dir", &operator.keys]);
     let next = next["kes_key"].as_str().unwrap();
     assert_eq!(user.failure(&["pool", "kes", "rotate", "--keys-dir", &operator.keys]).0, 7, "one waits already");
@@ -134,7 +139,7 @@ fn the_schedule_is_drawn_as_the_chain_draws_it() {
     let pool = id["pool"].as_str().unwrap();
     let weight = |epoch| json!({ "epoch": epoch, "weight": "5", "total": "5", "share_ppm": 1_000_000 });
     let detail = json!({
-        "id": pool, "cold_key": "", "vrf_hash": id["vrf_hash"], "reward_account": "nup_test1x", "jailed": false,
+        "id": pool, "cold_key": "", "vrf_hash": id["vrf_hash"], "bls_key": id["bls_key"], "reward_account": "nup_test1x", "jailed": false,
         "opcert_counter": 0, "stake": [{ "ticker": "iaas", "stake": "2000000", "pledge": "1000000" }], "now": weight(0),
         "next": weight(1),
     });

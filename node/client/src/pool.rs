@@ -4,6 +4,8 @@
 //! ```text
 //! vrf.json          {"kind": "vrf", "secret": 32 bytes}                 draws slots
 //! kes.json          {"kind": "kes", "secret": 612 bytes}                signs headers; replaced each time it evolves
+//! bls.json          {"kind": "bls", "secret": 32 bytes}                 signs finality votes; none = the pool does not vote
+//! bls.next.json     the key that follows it; both sign until no committee holds the old one
 //! opcert.json       {cold_key, hot_key, counter, start, sigma}          public: the cold key vouches for the KES key
 //! kes.next.json     a KES key that waits for its certificate            made by `nupeer pool kes rotate`
 //! opcert.next.json  that certificate; the node takes both and renames them over kes.json and opcert.json
@@ -21,6 +23,7 @@ use zeroize::{Zeroize, Zeroizing};
 pub use nupeer_consensus::crypto::kes;
 pub use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};
 pub use nupeer_consensus::crypto::vrf;
+pub use nupeer_primitives::bls;
 
 /// The VRF key's file.
 pub const VRF_FILE: &str = "vrf.json";
@@ -33,6 +36,11 @@ pub const KES_NEXT_FILE: &str = "kes.next.json";
 /// The next certificate's file.
 pub const OPCERT_NEXT_FILE: &str = "opcert.next.json";
 
+/// The key of finality votes.
+pub const BLS_FILE: &str = "bls.json";
+/// The next key of finality votes.
+pub const BLS_NEXT_FILE: &str = "bls.next.json";
+
 /// Why a key file means nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[allow(missing_docs)]
@@ -43,6 +51,8 @@ pub enum KeyFileError {
     WrongKind { found: String, wanted: &'static str },
     #[error("{field} is not {bytes} bytes of hex")]
     NotHex { field: &'static str, bytes: usize },
+    #[error("the secret is no BLS key")]
+    NotBls,
     #[error(transparent)]
     Kes(#[from] kes::KesError),
 }
@@ -97,6 +107,18 @@ pub fn kes_to_file(key: &kes::SecretKey) -> Zeroizing<Vec<u8>> {
 pub fn kes_from_file(bytes: &[u8]) -> Result<kes::SecretKey, KeyFileError> {
     let secret = secret_of::<{ kes::SECRET_BYTES }>(bytes, "kes")?;
     Ok(kes::SecretKey::from_bytes(&secret)?)
+}
+
+/// Contents of [`BLS_FILE`] and [`BLS_NEXT_FILE`].
+#[must_use]
+pub fn bls_to_file(key: &bls::SecretKey) -> Zeroizing<Vec<u8>> {
+    secret_text("bls", key.to_bytes().as_slice())
+}
+
+/// Reads [`BLS_FILE`] or [`BLS_NEXT_FILE`].
+pub fn bls_from_file(bytes: &[u8]) -> Result<bls::SecretKey, KeyFileError> {
+    let secret = secret_of::<32>(bytes, "bls")?;
+    bls::SecretKey::from_bytes(&secret).ok_or(KeyFileError::NotBls)
 }
 
 /// Contents of [`OPCERT_FILE`].
@@ -194,6 +216,8 @@ mod tests {
         assert_eq!(kes.public(), keys.kes.public());
         kes.evolve().unwrap();
         assert_eq!(kes_from_file(&kes_to_file(&kes)).unwrap().period(), 1);
+        assert_eq!(bls_from_file(&bls_to_file(&keys.bls)).unwrap().public(), keys.bls.public());
+        assert_eq!(bls_from_file(&secret_text("bls", &[0; 32])).unwrap_err(), KeyFileError::NotBls);
         let opcert = keys.certify(&genesis, 4, 9);
         let file = OpCertFile::from_bytes(&OpCertFile::new(&keys.issuer(), &opcert).to_bytes()).unwrap();
         assert_eq!(file.open().unwrap(), (keys.issuer(), opcert));

@@ -77,7 +77,7 @@ fn pool_of(ledger: &Ledger<'_>, id: PoolId) -> Result<PoolDetail, Problem> {
     let Some(record) = work.get::<Pool>(&stake::pool_key(&id))? else {
         return Err(Problem::not_found("no pool of this id is registered"));
     };
-    let Pool { cold_key, vrf_hash, reward_account, jailed, .. } = record;
+    let Pool { cold_key, vrf_hash, bls_key, reward_account, jailed, .. } = record;
     let tickers = asset::tickers(work)?;
     let mut rows = Vec::with_capacity(TOKENS.len());
     for token in TOKENS {
@@ -92,6 +92,7 @@ fn pool_of(ledger: &Ledger<'_>, id: PoolId) -> Result<PoolDetail, Problem> {
         id: id.to_hex(),
         cold_key: cold_key.to_hex(),
         vrf_hash: vrf_hash.to_hex(),
+        bls_key: bls_key.map(|key| key.to_hex()),
         reward_account: ledger.text_of(&reward_account),
         jailed,
         opcert_counter: counters.into_iter().find(|(pool, _)| *pool == id).map(|(_, counter)| counter),

@@ -17,8 +17,8 @@ pub mod signing_state;
 use anyhow::{Context, Result, bail};
 use guard::{Guard, Stranger};
 use nupeer_client::pool::{
-    KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, certifies, kes_from_file,
-    kes_to_file, vrf_from_file, vrf_to_file,
+    BLS_FILE, BLS_NEXT_FILE, KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, bls,
+    bls_from_file, bls_to_file, certifies, kes_from_file, kes_to_file, vrf_from_file, vrf_to_file,
 };
 use nupeer_consensus::crypto::kes;
 use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};
@@ -27,8 +27,10 @@ use nupeer_consensus::forge;
 use nupeer_consensus::forging::LATE_SLOTS_MAX;
 use nupeer_consensus::input::LeaderClaim;
 use nupeer_consensus::state::Identity;
+use nupeer_primitives::bls::{BlsKey, BlsSignature};
+use nupeer_primitives::finality::Link;
 use nupeer_primitives::genesis::Constants;
-use nupeer_primitives::{BlockId, GenesisHash, Hash, HeaderBody, OpCert, Slot, VerificationKey, blake2b_256};
+use nupeer_primitives::{BlockId, Epoch, GenesisHash, Hash, HeaderBody, OpCert, Slot, VerificationKey, blake2b_256};
 use signing_state::{Kind, Mark, SigningState};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -67,6 +69,8 @@ pub struct Agent {
     issuer: VerificationKey,
     vrf: vrf::SecretKey,
     hot: Hot,
+    /// Keys of finality votes, by file.
+    bls: BTreeMap<&'static str, bls::SecretKey>,
     /// What blocks asked for before a rotation are signed with, and the last slot of them.
     previous: Option<(Hot, u64)>,
     leader: LeaderCheck,
@@ -77,6 +81,8 @@ pub struct Agent {
     refused: Option<Hash>,
     /// Period whose warning was said.
     warned: Option<u64>,
+    /// The clock's slot.
+    slot: u64,
     /// A key file could not be written: nothing is signed any more.
     broken: bool,
 }
@@ -93,6 +99,7 @@ impl Agent {
         let opcert = keys.certify(genesis, 0, 0);
         files.write(VRF_FILE, &vrf_to_file(&keys.vrf))?;
         files.write(KES_FILE, &kes_to_file(&keys.kes))?;
+        files.write(BLS_FILE, &bls_to_file(&keys.bls))?;
         files.write(OPCERT_FILE, &OpCertFile::new(&keys.issuer(), &opcert).to_bytes())
     }
 
@@ -113,6 +120,12 @@ impl Agent {
             bail!("{OPCERT_FILE} is not signed by its cold key for this network; issue it against this genesis file");
         }
         let state = SigningState::load(files.as_ref(), genesis, issuer.pool())?;
+        let mut bls = BTreeMap::new();
+        for name in [BLS_FILE, BLS_NEXT_FILE] {
+            if let Some(key) = read_bls(files.as_ref(), name)? {
+                bls.insert(name, key);
+            }
+        }
         Ok(Self {
             files,
             genesis,
@@ -120,6 +133,7 @@ impl Agent {
             issuer,
             vrf,
             hot: Hot { kes, opcert },
+            bls,
             previous: None,
             leader: LeaderCheck::new(constants.f.0, constants.f.1),
             state,
@@ -127,6 +141,7 @@ impl Agent {
             guard: None,
             refused: None,
             warned: None,
+            slot: 0,
             broken: false,
         })
     }
@@ -202,11 +217,51 @@ impl Agent {
         signed.map(|signed| signed.kes_signature).map_err(|e| anyhow::anyhow!("slot {slot}: {e}"))
     }
 
+    /// The keys that votes may be signed with: the one in use and the one that follows.
+    #[must_use]
+    pub fn bls_keys(&self) -> Vec<BlsKey> {
+        self.bls.values().map(bls::SecretKey::public).collect()
+    }
+
+    /// Signs a vote as the member of the committee of `epoch` whose key is `key` (F6, F9): the mark first. One link a
+    /// round; a pool that sits in two committees signs it once for each (F10).
+    pub fn vote(&mut self, key: &BlsKey, epoch: Epoch, link: &Link) -> Result<BlsSignature> {
+        if !self.bls.values().any(|secret| secret.public() == *key) {
+            bail!("BLS key {key} is not in the key folder");
+        }
+        if self.guard.is_some_and(|guard| !guard.permits(self.slot)) {
+            bail!("the watch for a second node with these keys is not over");
+        }
+        // What the mark compares is the link alone, whichever committee signs.
+        let hash = link.digest(Epoch(0), &self.genesis).0;
+        self.permit(Kind::Vote, Mark { at: link.round, floor: link.src_round, hash })?;
+        let secret = self.bls.values().find(|secret| secret.public() == *key).context("the key was just there")?;
+        Ok(secret.sign(&link.digest(epoch, &self.genesis)))
+    }
+
+    /// Erases the old BLS key once `in_use` names only the one that follows it: keys of every committee that may still
+    /// sign, here or on Cardano.
+    pub fn retire_bls(&mut self, in_use: &[BlsKey]) -> Result<()> {
+        let (Some(old), Some(next)) = (self.bls.get(BLS_FILE), self.bls.get(BLS_NEXT_FILE)) else { return Ok(()) };
+        if in_use.contains(&old.public()) || !in_use.contains(&next.public()) {
+            return Ok(());
+        }
+        self.files.write_erasing(BLS_FILE, &bls_to_file(next))?;
+        self.files.remove(BLS_NEXT_FILE)?;
+        if let Some(next) = self.bls.remove(BLS_NEXT_FILE) {
+            tracing::info!(key = %next.public(), "the old BLS key is erased");
+            self.bls.insert(BLS_FILE, next);
+        }
+        Ok(())
+    }
+
     /// A new slot began: the watch goes on, a waiting certificate is taken, the key evolves.
     pub fn tick(&mut self, slot: u64) {
+        self.slot = slot;
         if let Some(guard) = &mut self.guard {
             guard.tick(slot);
         }
+        self.take_next_bls();
         self.previous.take_if(|(_, last)| slot > *last);
         if let Err(error) = self.take_next(slot).and_then(|()| self.evolve(slot)) {
             tracing::error!(
@@ -271,6 +326,21 @@ impl Agent {
         self.files.write_erasing(KES_FILE, &kes_to_file(&next))?;
         self.hot.kes = next;
         Ok(())
+    }
+
+    /// Loads a BLS key that was made while the node runs.
+    fn take_next_bls(&mut self) {
+        if self.bls.contains_key(BLS_NEXT_FILE) || !self.bls.contains_key(BLS_FILE) {
+            return;
+        }
+        match read_bls(self.files.as_ref(), BLS_NEXT_FILE) {
+            Ok(Some(key)) => {
+                tracing::info!(key = %key.public(), "next BLS key loaded");
+                self.bls.insert(BLS_NEXT_FILE, key);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "next BLS key can't be read"),
+        }
     }
 
     /// Takes a waiting certificate once its first period has come. A wrong one is named once and left where it is.
@@ -376,6 +446,11 @@ fn settle(files: &mut dyn KeyFiles, certificate: &[u8]) -> Result<()> {
     }
     files.remove(KES_NEXT_FILE)?;
     files.remove(OPCERT_NEXT_FILE)
+}
+
+fn read_bls(files: &dyn KeyFiles, name: &'static str) -> Result<Option<bls::SecretKey>> {
+    let bytes = files.read(name)?.map(Zeroizing::new);
+    bytes.map(|bytes| bls_from_file(&bytes)).transpose().context(name)
 }
 
 fn need(files: &dyn KeyFiles, name: &str) -> Result<Zeroizing<Vec<u8>>> {

@@ -55,7 +55,7 @@ impl KeyFiles for Files {
         Ok(())
     }
     fn remove(&mut self, name: &str) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())
     }
 }

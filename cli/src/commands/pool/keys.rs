@@ -10,8 +10,9 @@ use crate::wallet::keystore::Cost;
 use crate::wallet::secret_file::{self, SecretFileError};
 use nupeer_client::genesis_json;
 use nupeer_client::pool::{
-    KES_FILE, KES_NEXT_FILE, KeyFileError, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, certifies, kes,
-    kes_from_file, kes_to_file, vrf, vrf_from_file, vrf_hash, vrf_to_file,
+    BLS_FILE, BLS_NEXT_FILE, KES_FILE, KES_NEXT_FILE, KeyFileError, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile,
+    VRF_FILE, bls, bls_from_file, bls_to_file, certifies, kes, kes_from_file, kes_to_file, vrf, vrf_from_file,
+    vrf_hash, vrf_to_file,
 };
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::{OpCert, VerificationKey};
@@ -46,6 +47,11 @@ fn need(keys_dir: &Path, name: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 pub(super) fn vrf_key(keys_dir: &Path) -> Result<vrf::SecretKey, Failure> {
     vrf_from_file(&need(keys_dir, VRF_FILE)?).map_err(key_file(&keys_dir.join(VRF_FILE)))
+}
+
+fn bls_key(keys_dir: &Path, name: &str) -> Result<Option<bls::SecretKey>, Failure> {
+    let bytes = find(keys_dir, name)?;
+    bytes.map(|bytes| bls_from_file(&bytes).map_err(key_file(&keys_dir.join(name)))).transpose()
 }
 
 fn kes_key(keys_dir: &Path, name: &str) -> Result<Option<kes::SecretKey>, Failure> {
@@ -91,28 +97,33 @@ pub(super) fn cold(context: &Context, file: &Path) -> Result<Report, Failure> {
 }
 
 pub(super) fn hot(keys_dir: &Path) -> Result<Report, Failure> {
-    for name in [VRF_FILE, KES_FILE] {
+    for name in [VRF_FILE, KES_FILE, BLS_FILE] {
         let path = keys_dir.join(name);
         if path.exists() {
             return Err(SecretFileError::Exists { path }.into());
         }
     }
-    let (vrf_seed, kes_seed) = (seed()?, seed()?);
+    let (vrf_seed, kes_seed, bls_seed) = (seed()?, seed()?, seed()?);
+    let bls = bls::SecretKey::from_seed(&bls_seed);
     let (vrf, kes) = (vrf::SecretKey::from_seed(&vrf_seed), kes::SecretKey::from_seed(&kes_seed));
     secret_file::create(&keys_dir.join(VRF_FILE), &vrf_to_file(&vrf))?;
     secret_file::create(&keys_dir.join(KES_FILE), &kes_to_file(&kes))?;
+    secret_file::create(&keys_dir.join(BLS_FILE), &bls_to_file(&bls))?;
     let kes_key = hex::encode(kes.public());
     let text = fields(&[
         ("vrf key", hex::encode(vrf.public())),
         ("vrf hash", vrf_hash(&vrf).to_hex()),
         ("kes key", kes_key.clone()),
+        ("bls key", bls.public().to_hex()),
+        ("bls proof", bls.prove().to_hex()),
         ("in", keys_dir.display().to_string()),
     ]);
     let next = format!(
         "nupeer pool opcert issue --cold cold.json --genesis genesis.json --kes-key {kes_key} --out opcert.json"
     );
     let json = json!({
-        "vrf_key": hex::encode(vrf.public()), "vrf_hash": vrf_hash(&vrf).to_hex(), "kes_key": kes_key, "next": next,
+        "vrf_key": hex::encode(vrf.public()), "vrf_hash": vrf_hash(&vrf).to_hex(), "kes_key": kes_key,
+        "bls_key": bls.public().to_hex(), "bls_proof": bls.prove().to_hex(), "next": next,
     });
     Ok(Report::new(json, format!("{text}\nnext, where the cold key is: {next}")))
 }
@@ -141,6 +152,15 @@ pub(super) fn id(cold: Option<&Path>, keys_dir: Option<&Path>) -> Result<Report,
         for (name, field, file) in [("kes key", "kes_key", KES_FILE), ("next kes key", "kes_next_key", KES_NEXT_FILE)] {
             if let Some(kes) = kes_key(keys_dir, file)? {
                 add(name, field, hex::encode(kes.public()));
+            }
+        }
+    }
+    if let Some(keys_dir) = keys_dir {
+        let files = [(BLS_FILE, ["bls_key", "bls_proof"]), (BLS_NEXT_FILE, ["bls_next_key", "bls_next_proof"])];
+        for (file, [key_field, proof_field]) in files {
+            if let Some(bls) = bls_key(keys_dir, file)? {
+                add(if file == BLS_FILE { "bls key" } else { "next bls key" }, key_field, bls.public().to_hex());
+                add("proof of it", proof_field, bls.prove().to_hex());
             }
         }
     }
@@ -288,4 +308,24 @@ pub(super) fn rotate(keys_dir: &Path) -> Result<Report, Failure> {
         format!("nupeer pool opcert issue --cold cold.json --genesis genesis.json --kes-key {key} --out opcert.json");
     let text = format!("{}\nnext, where the cold key is: {next}", fields(&[("next kes key", key.clone())]));
     Ok(Report::new(json!({ "kes_key": key, "next": next }), text))
+}
+
+pub(super) fn rotate_bls(keys_dir: &Path) -> Result<Report, Failure> {
+    let refuse = |what: String, next: &str| Failure::new(Exit::Keystore, "cli.PoolKeys", what).next(next);
+    if let Some(bls) = bls_key(keys_dir, BLS_NEXT_FILE)? {
+        return Err(refuse(
+            format!("BLS key {} follows already", bls.public()),
+            "register it on chain, see `nupeer pool id`",
+        ));
+    }
+    if bls_key(keys_dir, BLS_FILE)?.is_none() {
+        return Err(refuse(format!("{} holds no BLS key", keys_dir.display()), "nupeer pool keygen hot DIR"));
+    }
+    let seed = seed()?;
+    let bls = bls::SecretKey::from_seed(&seed);
+    secret_file::create(&keys_dir.join(BLS_NEXT_FILE), &bls_to_file(&bls))?;
+    let (key, proof) = (bls.public().to_hex(), bls.prove().to_hex());
+    let text = fields(&[("next bls key", key.clone()), ("proof of it", proof.clone())]);
+    let text = format!("{text}\nit votes from the epoch on whose committee holds it, once the chain has registered it");
+    Ok(Report::new(json!({ "bls_key": key, "bls_proof": proof }), text))
 }

@@ -64,6 +64,8 @@ shapes! {
         cold_key: String,
         /// Hash of the VRF key, hex.
         vrf_hash: String,
+        /// Key of finality votes, hex; absent for a pool that does not vote.
+        bls_key: Option<String>,
         /// Receives block fees.
         reward_account: String,
         /// Whether it may not lead.

@@ -2,7 +2,7 @@
 
 use super::*;
 use nupeer_consensus::header::KesRules;
-use nupeer_primitives::Signature;
+use nupeer_primitives::{Height, Signature};
 use nupeer_runtime::preset::Preset;
 use std::sync::{Arc, Mutex};
 
@@ -269,4 +269,51 @@ fn a_signing_state_from_a_backup_learns_from_the_chain() {
     agent.saw(&old, old.id(&genesis()));
     assert_eq!(agent.state.mark(Kind::Header).unwrap().at, 99);
     assert!(agent.sign(header(&agent, 111, 1)).is_ok());
+}
+
+fn link(round: u64, src_round: u64, target: u8) -> Link {
+    let (src_hash, dst_hash) = (BlockId([1; 32]), BlockId([target; 32]));
+    Link { round, src_round, src_hash, dst_height: Height(9), dst_hash }
+}
+
+#[test]
+fn one_link_a_round_is_voted_for_and_sources_never_fall_also_after_a_restart() {
+    let files = pool();
+    let mut agent = open(&files);
+    let key = agent.bls_keys()[0];
+    let signature = agent.vote(&key, Epoch(3), &link(7, 5, 1)).unwrap();
+    assert!(bls::verify(&key, &link(7, 5, 1).digest(Epoch(3), &genesis()), &signature));
+    let other = agent.vote(&key, Epoch(4), &link(7, 5, 1)).unwrap();
+    assert_ne!(signature, other, "the same link for another committee is another message");
+    let mut agent = open(&files);
+    assert!(agent.vote(&key, Epoch(3), &link(7, 5, 2)).is_err(), "another target");
+    assert!(agent.vote(&key, Epoch(3), &link(6, 5, 1)).is_err(), "an earlier round");
+    assert!(agent.vote(&key, Epoch(3), &link(8, 4, 1)).is_err(), "an earlier source");
+    assert!(agent.vote(&BlsKey([1; 48]), Epoch(3), &link(8, 7, 1)).is_err(), "not our key");
+    assert!(agent.vote(&key, Epoch(3), &link(8, 7, 1)).is_ok());
+    let mut watching = open(&files).watching(10);
+    watching.tick(100);
+    assert!(watching.vote(&key, Epoch(3), &link(9, 7, 1)).is_err(), "the watch holds for votes, too");
+    watching.tick(110);
+    assert!(watching.vote(&key, Epoch(3), &link(9, 7, 1)).is_ok());
+}
+
+#[test]
+fn both_bls_keys_sign_until_no_committee_holds_the_old_one() {
+    let files = pool();
+    let mut agent = open(&files);
+    let next = bls::SecretKey::from_seed(&[77; 32]);
+    let old = agent.bls_keys()[0];
+    files.put(BLS_NEXT_FILE, &bls_to_file(&next));
+    agent.tick(1);
+    assert_eq!(agent.bls_keys().len(), 2);
+    agent.vote(&old, Epoch(1), &link(1, 0, 1)).unwrap();
+    agent.vote(&next.public(), Epoch(2), &link(1, 0, 1)).unwrap();
+    agent.retire_bls(&[old, next.public()]).unwrap();
+    agent.retire_bls(&[]).unwrap();
+    assert_eq!(agent.bls_keys().len(), 2);
+    agent.retire_bls(&[next.public()]).unwrap();
+    assert_eq!(agent.bls_keys(), [next.public()]);
+    assert!(!files.has(BLS_NEXT_FILE));
+    assert_eq!(open(&files).bls_keys(), [next.public()]);
 }
