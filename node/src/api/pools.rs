@@ -4,17 +4,16 @@ use super::asked::{self, Part};
 use super::error::Problem;
 use super::ledger::share_ppm;
 use super::ports::BlockAt;
-use super::tally::KEPT_EPOCHS;
 use super::{Api, Ledger};
 use crate::engine::header_state;
 use axum::Json;
 use axum::extract::State;
-use nupeer_client::api::{ApiError, EpochInfo, PoolDetail, PoolEpoch, PoolStakeInfo, PoolWeight};
+use nupeer_client::api::{ApiError, EpochInfo, Micro, PoolDetail, PoolEpoch, PoolStakeInfo, PoolWeight};
 use nupeer_primitives::state::View;
 use nupeer_primitives::{AssetId, Epoch, Header, PoolId};
 use nupeer_runtime::query;
 use nupeer_tokens::asset;
-use nupeer_tokens::stake::{self, Pool, PoolToken};
+use nupeer_tokens::stake::{self, Pool, pool_stake, snapshot::may_lead};
 
 const TOKENS: [AssetId; 3] = [AssetId::IAAS, AssetId::PAAS, AssetId::SAAS];
 
@@ -77,24 +76,23 @@ fn pool_of(ledger: &Ledger<'_>, id: PoolId) -> Result<PoolDetail, Problem> {
     let Some(record) = work.get::<Pool>(&stake::pool_key(&id))? else {
         return Err(Problem::not_found("no pool of this id is registered"));
     };
-    let Pool { cold_key, vrf_hash, bls_key, reward_account, jailed, .. } = record;
+    let epoch = query::cursor(view)?.epoch.0;
+    let at = stake::epoch32(Epoch(epoch))?;
     let tickers = asset::tickers(work)?;
     let mut rows = Vec::with_capacity(TOKENS.len());
     for token in TOKENS {
-        let own: Option<PoolToken> = work.get(&stake::pool_token_key(&id, token))?;
-        let (stake, pledge) = own.map_or_else(Default::default, |own| (own.stake, own.pledge));
+        let (stake, pledge) = pool_stake::load(work, &id, token, at)?.at_start(at)?;
         let ticker = tickers.get(&token).cloned().unwrap_or_default();
-        rows.push(PoolStakeInfo { ticker, stake: stake.into(), pledge: pledge.into() });
+        rows.push(PoolStakeInfo { ticker, stake: Micro(stake), pledge: Micro(pledge) });
     }
-    let epoch = query::cursor(view)?.epoch.0;
     let counters = query::opcert_counters(view)?;
     Ok(PoolDetail {
         id: id.to_hex(),
-        cold_key: cold_key.to_hex(),
-        vrf_hash: vrf_hash.to_hex(),
-        bls_key: bls_key.map(|key| key.to_hex()),
-        reward_account: ledger.text_of(&reward_account),
-        jailed,
+        cold_key: record.cold_key.to_hex(),
+        vrf_hash: record.vrf_hash.to_hex(),
+        bls_key: record.bls_key.map(|key| key.to_hex()),
+        reward_account: ledger.text_of(&record.reward_account(Epoch(epoch))),
+        jailed: !may_lead(&record, Epoch(epoch)),
         opcert_counter: counters.into_iter().find(|(pool, _)| *pool == id).map(|(_, counter)| counter),
         stake: rows,
         now: weight_in(view, id, epoch)?,
@@ -125,6 +123,10 @@ pub async fn performance(State(api): State<Api>, Part(text): Part) -> Result<Jso
         let mut rows = Vec::with_capacity(counted.epochs.len());
         for (epoch, made) in counted.epochs {
             let leading = query::leading_pools(ledger.snapshot.view, Epoch(epoch))?;
+            if leading.is_empty() {
+                // Its weights are forgotten: there is nothing to compare with.
+                continue;
+            }
             let total = leading.iter().map(|pool| pool.weight).fold(0, u128::saturating_add);
             let weight = leading.iter().find(|pool| pool.id == id).map_or(0, |pool| pool.weight);
             let first = epoch.saturating_mul(constants.epoch_slots);
@@ -154,8 +156,6 @@ fn expected_blocks(slots: u64, weight: u128, total: u128, f: (u64, u64)) -> f64 
     let (sigma, f) = (weight as f64 / total as f64, (f.0 as f64 / f.1 as f64).min(1.0));
     slots as f64 * (1.0 - (1.0 - f).powf(sigma))
 }
-
-const _: () = assert!(KEPT_EPOCHS < stake::SNAPSHOTS_KEPT, "an epoch is counted only while its weights are kept");
 
 #[cfg(test)]
 mod tests {

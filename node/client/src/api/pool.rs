@@ -72,7 +72,7 @@ shapes! {
         jailed: bool,
         /// Highest operational certificate counter on this chain; absent before its first block.
         opcert_counter: Option<u64>,
-        /// Stake as it stands now; it leads two epochs from now.
+        /// Stake at the start of this epoch, which leads in the next one.
         stake: Vec<PoolStakeInfo>,
         /// Weight in the epoch of the tip.
         now: PoolWeight,

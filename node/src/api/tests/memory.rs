@@ -1,6 +1,7 @@
 //! A chain in memory behind the port: real genesis, real block building, no consensus.
 
 use crate::api::ports::{BlockAt, Chain, CommittedBlock, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
+use crate::engine::header_state;
 use ed25519_zebra::SigningKey;
 use futures::future::BoxFuture;
 use nupeer_primitives::event::BlockRecord;
@@ -117,7 +118,8 @@ impl MemoryChain {
         let ctx = self.context(parent, Slot(parent.slot.0 + slots));
         let mut inner = self.inner.lock().unwrap();
         let (state, tree) = inner.states.last().unwrap();
-        let built = build_block(&self.rules, state, tree, &ctx, &[], inner.waiting.iter(), b"consensus").unwrap();
+        let nonce = header_state::nonce(state, &self.rules, &self.genesis.seed).unwrap().to_cbor();
+        let built = build_block(&self.rules, state, tree, &ctx, &[], inner.waiting.iter(), &nonce).unwrap();
         let (mut state, mut tree) = (state.clone(), tree.clone());
         apply_diff(&mut state, &built.applied.diff);
         tree.commit(&built.applied.tree);
