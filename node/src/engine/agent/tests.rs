@@ -14,36 +14,43 @@ fn genesis() -> GenesisHash {
 
 /// Files in memory; the n-th write from now may fail.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<(BTreeMap<String, Vec<u8>>, Option<u32>)>>);
+struct Memory(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    files: BTreeMap<String, Vec<u8>>,
+    /// Changes that still succeed; `None` = all.
+    changes_left: Option<u32>,
+}
 
 impl Memory {
     fn put(&self, name: &str, bytes: &[u8]) {
-        self.0.lock().unwrap().0.insert(name.into(), bytes.into());
+        self.0.lock().unwrap().files.insert(name.into(), bytes.into());
     }
     fn has(&self, name: &str) -> bool {
-        self.0.lock().unwrap().0.contains_key(name)
+        self.0.lock().unwrap().files.contains_key(name)
     }
     fn fail_after(&self, changes: u32) {
-        self.0.lock().unwrap().1 = Some(changes);
+        self.0.lock().unwrap().changes_left = Some(changes);
     }
     fn mend(&self) {
-        self.0.lock().unwrap().1 = None;
+        self.0.lock().unwrap().changes_left = None;
     }
     fn change(&self, with: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Result<()> {
         let mut inner = self.0.lock().unwrap();
-        match &mut inner.1 {
+        match &mut inner.changes_left {
             Some(0) => bail!("the disk failed"),
             Some(left) => *left -= 1,
             None => {}
         }
-        with(&mut inner.0);
+        with(&mut inner.files);
         Ok(())
     }
 }
 
 impl KeyFiles for Memory {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap().0.get(name).cloned())
+        Ok(self.0.lock().unwrap().files.get(name).cloned())
     }
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         self.change(|files| drop(files.insert(name.into(), bytes.into())))
