@@ -83,7 +83,7 @@ pub struct Agent {
     warned: Option<u64>,
     /// The clock's slot.
     slot: u64,
-    /// A key file could not be written: nothing is signed any more.
+    /// A key file could not be written: nothing is signed before a later slot's attempt succeeds.
     broken: bool,
 }
 
@@ -189,7 +189,7 @@ impl Agent {
     /// Permits one signature of any kind: the mark is durable when this returns `Ok`.
     pub fn permit(&mut self, kind: Kind, mark: Mark) -> Result<()> {
         if self.broken {
-            bail!("a key file could not be written: nothing is signed until the node is restarted");
+            bail!("a key file could not be written: nothing is signed until one can");
         }
         if self.guard.is_some_and(|guard| guard.twin().is_some()) {
             bail!("another node signs with this pool's keys");
@@ -263,13 +263,16 @@ impl Agent {
         }
         self.take_next_bls();
         self.previous.take_if(|(_, last)| slot > *last);
-        if let Err(error) = self.take_next(slot).and_then(|()| self.evolve(slot)) {
+        let written = self.take_next(slot).and_then(|()| self.evolve(slot));
+        let was_broken = std::mem::replace(&mut self.broken, written.is_err());
+        if let Err(error) = written
+            && !was_broken
+        {
             tracing::error!(
                 slot,
                 error = format!("{error:#}"),
-                "key files can't be written: nothing is signed any more"
+                "key files can't be written: nothing is signed until they can"
             );
-            self.broken = true;
         }
         self.warn(slot);
     }

@@ -90,6 +90,7 @@ pub(super) struct Task {
     unjudged_order: VecDeque<MsgId>,
     asked: BTreeMap<(Protocol, OutboundRequestId), (Peer, Waiter)>,
     bans: Bans,
+    bans_changed: bool,
     batch: TxBatch,
     book: AddressBook,
     dialer: Dialer,
@@ -133,6 +134,7 @@ pub(super) async fn start(
         unjudged_order: VecDeque::new(),
         asked: BTreeMap::new(),
         bans,
+        bans_changed: false,
         batch: TxBatch::default(),
         book,
         dialer,
@@ -221,6 +223,7 @@ impl Task {
     fn finish(&mut self) {
         self.flush_batch();
         self.save();
+        self.save_bans();
     }
 
     fn save(&mut self) {
@@ -235,8 +238,10 @@ impl Task {
         self.book.save();
     }
 
-    fn save_bans(&self) {
-        self.bans.save(&self.config.folder.join(BANS_FILE), self.now(), wall());
+    fn save_bans(&mut self) {
+        if std::mem::take(&mut self.bans_changed) {
+            self.bans.save(&self.config.folder.join(BANS_FILE), self.now(), wall());
+        }
     }
 
     // Commands
@@ -259,7 +264,7 @@ impl Task {
             }
             Command::Ban(peer, length) => {
                 self.bans.set(peer, length, self.now());
-                self.save_bans();
+                self.bans_changed = true;
                 self.disconnect(&peer);
             }
             Command::Disconnect(peer) => self.disconnect(&peer),
@@ -325,7 +330,7 @@ impl Task {
     fn punish(&mut self, peer: Peer, why: &'static str) {
         tracing::warn!(peer = %hex::encode(peer.0), why, "peer banned");
         self.bans.punish(peer, self.now());
-        self.save_bans();
+        self.bans_changed = true;
         self.disconnect(&peer);
     }
 
@@ -343,6 +348,7 @@ impl Task {
         for dial in dialer.choose(book, &outbound, &is_off, now) {
             self.dial(dial, now);
         }
+        self.save_bans();
         if now.saturating_sub(self.saved) >= SAVE_EVERY {
             self.saved = now;
             self.save();

@@ -165,7 +165,23 @@ fn a_disk_that_fails_in_evolution_stops_signing() {
     files.mend();
     assert!(agent.sign(header(&agent, PERIOD + 1, 1)).is_err());
     assert!(agent.claim(PERIOD + 1, &Hash::ZERO, 1, 1).is_none());
-    assert!(open(&files).sign(header(&agent, PERIOD + 1, 1)).is_ok(), "a restart mends it");
+    agent.tick(PERIOD + 2);
+    assert!(agent.sign(header(&agent, PERIOD + 3, 1)).is_ok(), "there is room again");
+}
+
+#[test]
+fn without_room_for_a_file_nothing_is_signed_and_nothing_is_forgotten() {
+    // The mark is the first change, the evolved key the second.
+    for changes in 0..2 {
+        let files = pool();
+        let mut agent = open(&files);
+        files.fail_after(changes);
+        assert!(agent.sign(header(&agent, PERIOD + 1, 1)).is_err());
+        files.mend();
+        assert!(agent.sign(header(&agent, PERIOD + 2, 2)).is_ok());
+        let reopened = open(&files);
+        assert_eq!((reopened.hot.kes.period(), reopened.state.mark(Kind::Header).unwrap().at), (1, PERIOD + 2));
+    }
 }
 
 #[test]
