@@ -34,6 +34,10 @@ impl KeyFiles for Files {
         self.0.lock().unwrap().insert(name.into(), bytes.to_vec());
         Ok(())
     }
+    fn remove(&mut self, name: &str) -> anyhow::Result<()> {
+        self.0.lock().unwrap().remove(name);
+        Ok(())
+    }
 }
 
 /// A disk that loses its room at one write, and has it again when somebody looks.
