@@ -84,7 +84,11 @@ fn a_branch_inside_a_transaction_fails_alone() {
     });
     assert!(matches!(refused, Ok(Err(_))));
     assert_eq!(work.get::<u64>(&key(1)), Ok(Some(1)));
-    assert!(matches!(work.attempt(|work| Ok(work.put(key(3), &3u64))), Ok(Ok(()))));
+    let kept = work.attempt(|work| {
+        work.put(key(3), &3u64);
+        Ok(())
+    });
+    assert!(matches!(kept, Ok(Ok(()))));
     let rows = work.scan::<u64>(&Key::new(0x7F), &[], 9).unwrap();
     assert_eq!(rows.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1, 3]);
     work.drop_tx();

@@ -101,7 +101,7 @@ fn why(
     };
     let t = &j.thresholds;
     let (q, x) = (percent(u64::from(t.q)), percent(u64::from(t.x)));
-    let of_cast = |part: u64| if all == 0 { 0 } else { part.saturating_mul(1_000_000) / all };
+    let of_cast = |part: u64| part.saturating_mul(1_000_000).checked_div(all).unwrap_or(0);
     let verb = if j.outcome == Outcome::Execute { "would execute" } else { "would be blocked" };
     let strict = p.terms.as_ref().is_some_and(|terms| terms.row.strict);
     match (t.mode, strict) {
@@ -117,7 +117,7 @@ fn why(
         ),
         (Mode::Active, _) => {
             let spoken = yes.saturating_add(no);
-            let approved = if spoken == 0 { 0 } else { yes.saturating_mul(1_000_000) / spoken };
+            let approved = yes.saturating_mul(1_000_000).checked_div(spoken).unwrap_or(0);
             format!(
                 "{verb}: {} of the electorate took part where {q} is needed, {} of the votes are for where more than {x} is",
                 percent(all),

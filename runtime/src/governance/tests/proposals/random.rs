@@ -87,14 +87,15 @@ proptest! {
         let whole = play(&base.state, base.ctx, &history, 12);
         let parts = play(&base.state, base.ctx, &history, 4);
         prop_assert_eq!(whole.ada(), ada);
-        let deposited: u64 = whole.events.iter().map(|event| match event {
-            Event::Deposited { amount, .. } => amount.get(),
-            _ => 0,
-        }).sum();
-        let ended: u64 = whole.events.iter().map(|event| match event {
-            Event::DepositReturned { amount, .. } | Event::DepositForfeited { amount, .. } => amount.get(),
-            _ => 0,
-        }).sum();
+        let (mut deposited, mut ended) = (0, 0);
+        for event in &whole.events {
+            if let Event::Deposited { amount, .. } = event {
+                deposited += amount.get();
+            }
+            if let Event::DepositReturned { amount, .. } | Event::DepositForfeited { amount, .. } = event {
+                ended += amount.get();
+            }
+        }
         prop_assert_eq!(deposited, ended, "after 60 quiet ticks every proposal is final and settled");
         for n in 1..=PEOPLE {
             prop_assert_eq!(whole.locked(&who(n)), 0);
