@@ -3,6 +3,8 @@
 
 mod an_executive_rules_only_while_supported;
 mod arrows;
+mod devnet;
 mod source;
+mod the_lawsuit_of_the_chief_legal_officer;
 mod tidy;
 mod vectors_give_the_expected_results;

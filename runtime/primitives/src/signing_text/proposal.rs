@@ -43,22 +43,12 @@ fn class(asked: AskedClass) -> String {
 fn inner(action: &Inner, c: &TextContext<'_>) -> String {
     match action {
         Inner::Text { hash } => format!("resolve {hash}"),
-        Inner::SpendTreasury { asset, to, amount } => {
-            format!("pay {} from the treasury to {}", money(*amount, *asset, c), to.to_bech32(c.hrp))
-        }
-        Inner::Stream { asset, to, amount, start, ticks, cliff } => format!(
-            "stream {} to {} over {ticks} ticks from {start}, cliff {cliff}",
-            money(*amount, *asset, c),
-            to.to_bech32(c.hrp)
-        ),
-        Inner::StopStream { id } => format!("stop stream {id}"),
-        Inner::Salary { role, asset, per_tick } => format!("pay {role} {} a tick", money(*per_tick, *asset, c)),
-        Inner::Settlement { to, asset, amount, agreement } => {
-            format!("settle agreement {agreement} with {} to {}", money(*amount, *asset, c), to.to_bech32(c.hrp))
-        }
-        Inner::Targets { targets } => {
-            format!("aim the treasury at {}", list(targets, |(asset, ppm)| format!("{ppm} ppm of asset {asset}")))
-        }
+        Inner::SpendTreasury { .. }
+        | Inner::Stream { .. }
+        | Inner::StopStream { .. }
+        | Inner::Salary { .. }
+        | Inner::Settlement { .. }
+        | Inner::Targets { .. } => treasury(action, c),
         Inner::SetParam { name, value, at } => format!("set {} to {value} from epoch {at}", plain(name)),
         Inner::Table { row } => table(row),
         Inner::ScheduleUpgrade { version: (major, minor), height } => {
@@ -114,6 +104,30 @@ fn inner(action: &Inner, c: &TextContext<'_>) -> String {
         }
         Inner::RevokeNft { nft } => format!("revoke role NFT {nft}"),
         Inner::PauseRearm { role } => format!("let {role} pause again"),
+    }
+}
+
+/// What a treasury action would do.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other actions have their own words")]
+fn treasury(action: &Inner, c: &TextContext<'_>) -> String {
+    match action {
+        Inner::SpendTreasury { asset, to, amount } => {
+            format!("pay {} from the treasury to {}", money(*amount, *asset, c), to.to_bech32(c.hrp))
+        }
+        Inner::Stream { asset, to, amount, start, ticks, cliff } => format!(
+            "stream {} to {} over {ticks} ticks from {start}, cliff {cliff}",
+            money(*amount, *asset, c),
+            to.to_bech32(c.hrp)
+        ),
+        Inner::StopStream { id } => format!("stop stream {id}"),
+        Inner::Salary { role, asset, per_tick } => format!("pay {role} {} a tick", money(*per_tick, *asset, c)),
+        Inner::Settlement { to, asset, amount, agreement } => {
+            format!("settle agreement {agreement} with {} to {}", money(*amount, *asset, c), to.to_bech32(c.hrp))
+        }
+        Inner::Targets { targets } => {
+            format!("aim the treasury at {}", list(targets, |(asset, ppm)| format!("{ppm} ppm of asset {asset}")))
+        }
+        _ => String::from(action.name()),
     }
 }
 
