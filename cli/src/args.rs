@@ -7,6 +7,7 @@ use nupeer_primitives::market::Family;
 use std::path::PathBuf;
 
 mod lease;
+pub mod proof;
 
 pub use lease::{DelegateScope, Lease, LeaseId};
 
@@ -133,6 +134,14 @@ If a host is found but the bundle key isn't posted yet (this program was stopped
         #[arg(default_value = "tip")]
         at: String,
     },
+    /// Gather what shows a fact of the chain, as a file that needs no node to be verified.
+    #[command(subcommand)]
+    Prove(proof::Prove),
+    /// Verify a proof without asking anybody.
+    #[command(
+        after_help = "Examples:\n  nupeer verify proof.json --trusted checkpoint.json\n  nupeer prove account --trusted checkpoint.json | nupeer verify - --trusted checkpoint.json --json"
+    )]
+    Verify(proof::Verify),
     /// The node that answers.
     #[command(subcommand)]
     Node(Node),
@@ -468,6 +477,9 @@ pub enum Node {
     /// Where the node stands.
     #[command(after_help = "Examples:\n  nupeer node status --node http://127.0.0.1:8090")]
     Status,
+    /// The finality committees of now and next, for who wants to verify without a node.
+    #[command(after_help = "Examples:\n  nupeer node checkpoint > checkpoint.json")]
+    Checkpoint,
     /// Stake pools and their shares.
     #[command(after_help = "Examples:\n  nupeer node pools")]
     Pools,

@@ -7,6 +7,7 @@ mod lease;
 mod look;
 mod market;
 mod pool;
+mod proof;
 mod provider;
 mod tx;
 mod watch;
@@ -31,6 +32,9 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Lease(command) => lease::run(&context, command).await,
         Command::Tx(command) => tx::run(&context, command).await,
         Command::Block { at } => look::block(&context, &at).await,
+        Command::Prove(command) => proof::prove(&context, command).await,
+        Command::Verify(command) => proof::verify(&command),
+        Command::Node(Node::Checkpoint) => proof::checkpoint(&context).await,
         Command::Node(Node::Status) => look::status(&context).await,
         Command::Node(Node::Pools) => look::pools(&context).await,
         Command::Node(Node::Parameters) => look::parameters(&context).await,

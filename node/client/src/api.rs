@@ -5,10 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub mod chain;
 pub mod exchange;
+pub mod finality;
 pub mod pool;
 
 pub use chain::*;
 pub use exchange::*;
+pub use finality::*;
 pub use pool::*;
 
 /// Money in smallest units, as a JSON string.

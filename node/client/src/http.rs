@@ -1,11 +1,12 @@
 //! HTTP client of the node's API. Answers are bounded; every failure says whose it is.
 
 use crate::api::{
-    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, HostInfo, InstrumentInfo, LeaseInfo,
+    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, EventProof, FinalityInfo, HostInfo, InstrumentInfo, LeaseInfo,
     OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo, PriceDay, ProviderInfo, StateProof, Status, Submitted,
     TxInfo,
 };
 use crate::error::ClientError;
+use crate::light::{Checkpoint, Step};
 use futures::StreamExt;
 use nupeer_primitives::cbor::Cbor;
 use nupeer_primitives::{AccountId, PoolId, Transaction, TxId};
@@ -147,6 +148,14 @@ getters! {
     leases_on(host: u32) -> Vec<LeaseInfo> = "/v1/leases?host={host}", "leases on host {host}";
     /// A lease by its hex id.
     lease(id: &str) -> LeaseInfo = "/v1/leases/{id}", "lease {id}";
+    /// What shows that the block at a height is final.
+    finality(height: u64) -> FinalityInfo = "/v1/finality/{height}", "final block at height {height}";
+    /// The committees that the node believes in now.
+    checkpoint() -> Checkpoint = "/v1/checkpoint", "checkpoint";
+    /// What proves the committee after `epoch`.
+    epoch_step(epoch: u64) -> Step = "/v1/epochs/{epoch}", "final block of epoch {epoch}";
+    /// An event with its way into the newest state.
+    event_proof(height: u64, index: u32) -> EventProof = "/v1/blocks/{height}/events/{index}", "event {index} of block {height}";
     /// A leaf of the state with its proof.
     state(key: &str) -> StateProof = "/v1/state/{key}", "state key {key}";
 }

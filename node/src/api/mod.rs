@@ -25,6 +25,7 @@ pub mod error;
 mod event_json;
 pub mod events;
 mod exchange;
+mod finality;
 mod ledger;
 pub mod limits;
 pub mod metrics;
@@ -180,6 +181,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(pools::performance))
         .routes(routes!(pools::epoch))
         .routes(routes!(proof::state))
+        .routes(routes!(finality::checkpoint))
+        .routes(routes!(finality::finality))
+        .routes(routes!(finality::step))
+        .routes(routes!(finality::event))
         .routes(routes!(events::events))
         .merge(exchange::routes())
         .routes(routes!(metrics::metrics))

@@ -2,12 +2,13 @@
 //! driver; tests implement it in memory.
 
 use futures::future::BoxFuture;
+use nupeer_client::light::Step;
 use nupeer_primitives::error::Malformed;
 use nupeer_primitives::event::BlockRecord;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::imt::TreeView;
 use nupeer_primitives::state::{Abort, View};
-use nupeer_primitives::{Amount, BlockId, Height, PoolId, Slot, TxId};
+use nupeer_primitives::{Amount, BlockId, Certificate, Epoch, Hash, Height, PoolId, Slot, TxId};
 use nupeer_runtime::validity::Chain as Rules;
 use thiserror::Error;
 
@@ -89,6 +90,17 @@ pub struct CommittedBlock {
     pub record: BlockRecord,
 }
 
+/// A final checkpoint and what shows it.
+#[derive(Clone, Debug)]
+pub struct Finality {
+    /// Its round.
+    pub round: u64,
+    /// Its block.
+    pub place: Place,
+    /// Certificates of the link to it and of the one from it to the next round.
+    pub certificates: Vec<Certificate>,
+}
+
 /// Where a transaction is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TxPlace {
@@ -156,6 +168,15 @@ pub trait Chain: Send + Sync + 'static {
 
     /// A block of the selected chain; none for genesis, nor off the selected chain.
     fn block(&self, at: BlockAt) -> Option<CommittedBlock>;
+
+    /// The newest proof that a block is final; none before the first.
+    fn finality(&self) -> Option<Finality>;
+
+    /// What proves the committee after `epoch`, once a block of the epoch is final.
+    fn epoch_step(&self, epoch: Epoch) -> Option<Step>;
+
+    /// The digest of all events after the block at a height, as far back as states can be undone.
+    fn event_digest(&self, height: Height) -> Option<Hash>;
 
     /// Where a transaction is; none if this node has never seen it, or dropped it.
     fn tx(&self, id: &TxId) -> Option<TxPlace>;
