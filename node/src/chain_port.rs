@@ -1,13 +1,14 @@
 //! The API's view of this node: storage for what is committed, the engine for what waits.
 
-use crate::api::ports::{BlockAt, Chain, CommittedBlock, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
+use crate::api::ports::{BlockAt, Chain, CommittedBlock, Finality, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
 use crate::door::{Door, DoorError};
 use crate::engine::SubmitError;
 use crate::mempool::{PoolError, WaitingIds};
 use crate::storage::{Position, Storage, StoredBlock};
 use futures::future::BoxFuture;
+use nupeer_client::light::Step;
 use nupeer_primitives::genesis::Genesis;
-use nupeer_primitives::{Amount, BlockId, Height, TxId};
+use nupeer_primitives::{Amount, BlockId, Epoch, Hash, Height, TxId};
 use nupeer_runtime::validity::Chain as Rules;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -82,6 +83,23 @@ impl Chain for NodeChain {
         };
         let stored = self.storage.block_at(height).ok().flatten()?;
         self.committed(stored, height)
+    }
+
+    fn finality(&self) -> Option<Finality> {
+        let (round, point, certificates) = self.storage.finalized().ok().flatten()?;
+        let place = Place { height: point.height, slot: point.slot, id: point.id };
+        Some(Finality { round, place, certificates })
+    }
+
+    fn epoch_step(&self, epoch: Epoch) -> Option<Step> {
+        let bytes = self.storage.step(epoch).ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn event_digest(&self, height: Height) -> Option<Hash> {
+        let snapshot = self.storage.snapshot();
+        let undone = self.storage.undone(&snapshot, height).ok()?;
+        nupeer_runtime::query::cursor(&undone.over(&snapshot)).ok().map(|cursor| cursor.events)
     }
 
     fn tx(&self, id: &TxId) -> Option<TxPlace> {

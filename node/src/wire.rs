@@ -1,10 +1,12 @@
 //! What nodes ask each other, as bytes (consensus.md §14). Every list is bounded before it is allocated.
 
 use nupeer_consensus::compact::{CompactBody, ShortId, TXS_PER_REQUEST_MAX};
+use nupeer_consensus::finality::overlay::CERTIFICATES_PER_REQUEST_MAX;
 use nupeer_consensus::input::Point;
 use nupeer_consensus::sync::{HEADERS_PER_REQUEST_MAX, LOCATOR_MAX};
 use nupeer_primitives::block::HEADER_BYTES_MAX;
 use nupeer_primitives::error::Malformed;
+use nupeer_primitives::finality::CERTIFICATE_BYTES_MAX;
 use nupeer_primitives::{BlockId, Cbor, GenesisHash, Hash, Reader, Transaction, Writer, record};
 
 /// Bodies of one question.
@@ -135,6 +137,25 @@ pub fn bodies_from_bytes(bytes: &[u8]) -> Result<Vec<Option<Vec<u8>>>, Malformed
     })
 }
 
+/// A question for certificates from a round on.
+#[must_use]
+pub fn round_to_bytes(round: u64) -> Vec<u8> {
+    round.to_cbor()
+}
+
+/// The round of a question for certificates.
+pub fn round_from_bytes(bytes: &[u8]) -> Result<u64, Malformed> {
+    exact(bytes, Reader::uint)
+}
+
+/// Certificates, each still encoded: consensus judges them one by one.
+pub fn certificates_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    exact(bytes, |r| {
+        let count = r.array_max(CERTIFICATES_PER_REQUEST_MAX)?;
+        (0..count).map(|_| r.bytes(CERTIFICATE_BYTES_MAX).map(<[u8]>::to_vec)).collect()
+    })
+}
+
 /// Transactions of a batch or an answer.
 pub fn txs_from_bytes(bytes: &[u8]) -> Result<Vec<Transaction>, Malformed> {
     exact(bytes, |r| r.list(TXS_MAX))
@@ -164,6 +185,7 @@ mod tests {
         fn junk_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = (headers_from_bytes(&bytes), bodies_from_bytes(&bytes), ids_from_bytes(&bytes), txs_from_bytes(&bytes));
             let _ = (Hello::from_cbor(&bytes, 512), compact_from_bytes(&bytes), txs_of_from_bytes(&bytes));
+            let _ = (certificates_from_bytes(&bytes), round_from_bytes(&bytes));
         }
         #[test]
         fn compact_bodies_are_read(ids in prop::collection::vec(prop::option::of(prop::collection::vec(any::<[u8; 8]>(), 0..20)), 0..20)) {

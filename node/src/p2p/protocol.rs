@@ -4,6 +4,7 @@ use super::MsgId;
 use libp2p::StreamProtocol;
 use libp2p::gossipsub::{IdentTopic, TopicHash};
 use nupeer_primitives::GenesisHash;
+use nupeer_primitives::finality::{CERTIFICATE_BYTES_MAX, VOTE_BYTES_MAX};
 use nupeer_primitives::hash::blake2b_256_of;
 use std::time::Duration;
 
@@ -31,13 +32,17 @@ pub enum Topic {
     Head,
     /// A batch of transactions.
     Tx,
+    /// A finality vote.
+    Vote,
+    /// A finality certificate.
+    Certificate,
     /// Evidence of a slashable act.
     Evidence,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 3] = [Self::Head, Self::Tx, Self::Evidence];
+    pub const ALL: [Self; 5] = [Self::Head, Self::Tx, Self::Vote, Self::Certificate, Self::Evidence];
 
     /// Bytes of a message.
     #[must_use]
@@ -45,6 +50,8 @@ impl Topic {
         match self {
             Self::Head => 2_048,
             Self::Tx => 65_600,
+            Self::Vote => VOTE_BYTES_MAX,
+            Self::Certificate => CERTIFICATE_BYTES_MAX,
             Self::Evidence => 6_144,
         }
     }
@@ -53,6 +60,8 @@ impl Topic {
         match self {
             Self::Head => "head/1",
             Self::Tx => "tx/1",
+            Self::Vote => "vote/1",
+            Self::Certificate => "cert/1",
             Self::Evidence => "evid/1",
         }
     }
@@ -89,13 +98,16 @@ pub enum Protocol {
     Compact,
     /// A block and short ids -> transactions of it.
     Txs,
+    /// Round -> certificates from it on.
+    Certificates,
     /// -> signed addresses.
     Peers,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 6] = [Self::Status, Self::Headers, Self::Blocks, Self::Compact, Self::Txs, Self::Peers];
+    pub const ALL: [Self; 7] =
+        [Self::Status, Self::Headers, Self::Blocks, Self::Compact, Self::Txs, Self::Certificates, Self::Peers];
 
     /// Bytes of a question: 64 ids of a locator or of blocks, 256 of transactions, with framing.
     #[must_use]
@@ -104,7 +116,7 @@ impl Protocol {
             Self::Status => 512,
             Self::Headers | Self::Blocks | Self::Compact => 4 * KIB,
             Self::Txs => 10 * KIB,
-            Self::Peers => 64,
+            Self::Certificates | Self::Peers => 64,
         }
     }
 
@@ -118,6 +130,7 @@ impl Protocol {
             // Four bodies of the most transactions that any parameter setting permits.
             Self::Compact => 4 * 160 * KIB,
             Self::Txs => 2 * MIB,
+            Self::Certificates => 256 * KIB,
             Self::Peers => PEERS_MAX * RECORD_BYTES_MAX + KIB,
         }
     }
@@ -129,6 +142,7 @@ impl Protocol {
             Self::Blocks => "blocks/1",
             Self::Compact => "compact/1",
             Self::Txs => "txs/1",
+            Self::Certificates => "certs/1",
             Self::Peers => "peers/1",
         }
     }
