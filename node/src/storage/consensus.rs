@@ -6,7 +6,7 @@ use nupeer_consensus::finality::Voted;
 use nupeer_consensus::finality::overlay::KeptFinality;
 use nupeer_consensus::input::{Ban, Point, Root};
 use nupeer_consensus::nonce::Nonce;
-use nupeer_primitives::{BlockId, Cbor, Certificate, Header, Height, McRef, PoolId, Slot};
+use nupeer_primitives::{BlockId, Cbor, Certificate, Epoch, Header, Height, McRef, PoolId, Slot};
 
 const FINAL: &[u8] = b"final";
 const SIGNED: &[u8] = b"signed";
@@ -15,8 +15,12 @@ const BAN: &[u8] = b"ban/";
 const CERTIFICATE: &[u8] = b"certificate/";
 const FINALIZED: &[u8] = b"finalized";
 const VOTED: &[u8] = b"voted";
+const STEP: &[u8] = b"step/";
 /// Bans that are handed back, those that end last: an attacker with many names must not fill memory at boot.
 const BANS_MAX: usize = 4_096;
+
+/// A final checkpoint: its round, its block, and what proves it.
+pub type Finalized = (u64, Point, Vec<Certificate>);
 
 /// The sum of all records so far.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +91,21 @@ impl Storage {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The newest final checkpoint and what proves it.
+    pub fn finalized(&self) -> Result<Option<Finalized>, StorageError> {
+        value(self.columns.reader().as_ref(), FINALIZED)
+    }
+
+    /// Keeps what proves the committee after an epoch, for clients that follow committees.
+    pub fn keep_step(&self, epoch: Epoch, step: Vec<u8>) -> Result<(), StorageError> {
+        self.columns.write(vec![Write::put(Column::Consensus, &[STEP, &epoch.0.to_be_bytes()].concat(), step)])
+    }
+
+    /// What [`Self::keep_step`] kept.
+    pub fn step(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, StorageError> {
+        self.columns.reader().get(Column::Consensus, &[STEP, &epoch.0.to_be_bytes()].concat())
     }
 
     /// Everything that [`Storage::persist`] kept.
