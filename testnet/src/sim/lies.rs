@@ -3,6 +3,7 @@
 use super::network::{JUNK, Packet};
 use super::node::{Node, Role};
 use super::world::{Event, World};
+use nupeer_consensus::effect::Topic;
 use nupeer_consensus::input::{NetErr, Point, Req, Status};
 use nupeer_primitives::{BlockId, Height, Slot};
 
@@ -122,7 +123,7 @@ impl World {
         let at = self.pick(self.old_headers.len());
         let Some(old) = self.old_headers.get(at).cloned() else { return };
         self.count("replayed");
-        self.send(JUNK, node, Packet::Header(old.clone()));
+        self.send(JUNK, node, Packet::Gossip(Topic::Head, old.clone()));
         let mut spoiled = old;
         let at = self.pick(spoiled.len());
         let bit = self.chance.below(8);
@@ -130,7 +131,7 @@ impl World {
             *byte ^= 1u8.checked_shl(u32::try_from(bit).unwrap_or(0)).unwrap_or(1);
         }
         self.count("header_spoiled");
-        self.send(JUNK, node, Packet::Header(spoiled));
+        self.send(JUNK, node, Packet::Gossip(Topic::Head, spoiled));
     }
 
     /// Bytes that mean nothing, at every door.
@@ -145,11 +146,14 @@ impl World {
         let tip = Point { id: BlockId([0xEE; 32]), height: Height(slot.saturating_mul(2)), slot: Slot(slot) };
         let req = Req(0);
         self.send(JUNK, node, Packet::Hello(Status { tip }));
-        self.send(JUNK, node, Packet::Header(bytes.clone()));
+        for topic in [Topic::Head, Topic::Vote, Topic::Certificate, Topic::Evidence] {
+            self.send(JUNK, node, Packet::Gossip(topic, bytes.clone()));
+        }
         // What it is asked, it answers with junk.
         let asked = self.asked.iter().filter(|((who, _), of)| *who == node && **of == JUNK).map(|((_, req), _)| *req);
         for req in asked.collect::<Vec<_>>() {
             self.send(JUNK, node, Packet::Headers(req, Ok(vec![bytes.clone(); 3])));
+            self.send(JUNK, node, Packet::Certs(req, Ok(vec![bytes.clone(); 3])));
             self.send(JUNK, node, Packet::Bodies(req, vec![tip.id], Ok(vec![Some(bytes.clone())])));
         }
         self.send(JUNK, node, Packet::AskHeaders(req, vec![tip.id]));

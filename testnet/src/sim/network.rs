@@ -6,8 +6,10 @@
 use super::lies::Lie;
 use super::node::{Node, Role, index, peer};
 use super::world::{Event, World};
+use nupeer_consensus::effect::Topic;
 use nupeer_consensus::input::{Input, MsgId, NetErr, Req, Status};
 use nupeer_node::engine::Message;
+use nupeer_node::wire::certificates_from_bytes;
 use nupeer_primitives::BlockId;
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_runtime::validity::CheckedTx;
@@ -22,11 +24,13 @@ pub enum Packet {
     Hello(Status),
     Status(Status),
     Bye,
-    Header(Vec<u8>),
+    Gossip(Topic, Vec<u8>),
     Tx(Arc<CheckedTx>),
     AskHeaders(Req, Vec<BlockId>),
     Headers(Req, Result<Vec<Vec<u8>>, NetErr>),
     AskBodies(Req, Vec<BlockId>),
+    AskCerts(Req, u64),
+    Certs(Req, Result<Vec<Vec<u8>>, NetErr>),
     Bodies(Req, Vec<BlockId>, Result<Vec<Option<Vec<u8>>>, NetErr>),
 }
 
@@ -70,7 +74,7 @@ impl World {
                 self.count("slow_link");
                 delay = delay.saturating_add(slow);
             }
-            if let (true, Packet::Header(_)) = (self.chance.chance(20), &packet) {
+            if let (true, Packet::Gossip(..)) = (self.chance.chance(20), &packet) {
                 self.count("duplicated");
                 let again = packet.clone();
                 let at = self.now_ms.saturating_add(delay).saturating_add(20);
@@ -95,10 +99,10 @@ impl World {
         self.schedule(self.now_ms.saturating_add(3), Event::Deliver { from, to, packet });
     }
 
-    /// A header to everybody but `except`.
-    pub fn broadcast(&mut self, node: usize, except: Option<usize>, bytes: &[u8]) {
+    /// A message to everybody but `except`.
+    pub fn broadcast(&mut self, node: usize, except: Option<usize>, topic: Topic, bytes: &[u8]) {
         for to in (0..self.nodes.len()).filter(|to| Some(*to) != except) {
-            self.send(node, to, Packet::Header(bytes.to_vec()));
+            self.send(node, to, Packet::Gossip(topic, bytes.to_vec()));
         }
     }
 
@@ -147,7 +151,7 @@ impl World {
             Packet::Hello(status) => self.feed(to, Message::Consensus(Input::PeerUp(who, status))),
             Packet::Status(status) => self.feed(to, Message::Consensus(Input::PeerStatus(who, status))),
             Packet::Bye => self.feed(to, Message::Consensus(Input::PeerDown(who))),
-            Packet::Header(bytes) => self.heard(from, to, bytes),
+            Packet::Gossip(topic, bytes) => self.heard(from, to, topic, bytes),
             Packet::Tx(tx) => self.feed(to, Message::Txs(vec![tx])),
             Packet::AskHeaders(req, locator) => {
                 let answer = self.engine(to).map(|engine| engine.headers_after(&locator).map_err(|_| NetErr::Refused));
@@ -166,6 +170,18 @@ impl World {
                     self.send(to, from, Packet::Bodies(req, ids, answer));
                 }
             }
+            Packet::AskCerts(req, round) => {
+                let answer = self.engine(to).map(|engine| engine.certificates_from(round));
+                if let Some(answer) = answer.filter(|_| self.lie(to) != Some(Lie::Stall)) {
+                    let certificates = certificates_from_bytes(&answer).map_err(|_| NetErr::Garbled);
+                    self.send(to, from, Packet::Certs(req, certificates));
+                }
+            }
+            Packet::Certs(req, answer) => {
+                if self.asked.remove(&(to, req)) == Some(from) {
+                    self.feed(to, Message::Consensus(Input::Certs(req, answer)));
+                }
+            }
             Packet::Bodies(req, ids, answer) => {
                 if self.asked.remove(&(to, req)) == Some(from) {
                     self.feed(to, Message::Bodies(req, ids, answer));
@@ -174,20 +190,20 @@ impl World {
         }
     }
 
-    fn heard(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
-        let digest = blake2b_256_of(&[b"head/1", &bytes]).0;
+    fn heard(&mut self, from: usize, to: usize, topic: Topic, bytes: Vec<u8>) {
+        let digest = blake2b_256_of(&[format!("{topic:?}").as_bytes(), &bytes]).0;
         let mut id = [0; 20];
         id.copy_from_slice(&digest[..20]);
         let id = MsgId(id);
         let Some(node) = self.nodes.get_mut(to) else { return };
         if node.seen.insert(id) {
-            node.unjudged.insert(id, (from, bytes.clone()));
+            node.unjudged.insert(id, (from, topic, bytes.clone()));
             self.feed(
                 to,
                 Message::Consensus(Input::Gossip {
                     from: peer(from),
                     id,
-                    topic: nupeer_consensus::effect::Topic::Head,
+                    topic,
                     bytes,
                 }),
             );

@@ -2,6 +2,7 @@
 
 use super::disk::Disk;
 use anyhow::Result;
+use nupeer_consensus::effect::Topic;
 use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::input::{MsgId, Peer, Point, Status};
@@ -9,8 +10,9 @@ use nupeer_consensus::state::{Config, State};
 use nupeer_node::engine::agent::{Agent, KeyFiles};
 use nupeer_node::engine::executor::{ExecuteError, Executor};
 use nupeer_node::engine::{Engine, Outbound};
+use nupeer_node::node::overlay;
 use nupeer_node::storage::{Origin, Storage};
-use nupeer_primitives::BlockId;
+use nupeer_primitives::{BlockId, Link};
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_runtime::validity::Chain;
@@ -88,10 +90,12 @@ pub struct Node {
     pub life: u64,
     /// How far its clock is ahead, ms.
     pub skew_ms: i64,
+    /// The link of the last vote, for adversaries that cast a second one.
+    pub last_link: Option<Link>,
     /// Gossip that it has heard, as gossipsub remembers it.
     pub seen: BTreeSet<MsgId>,
     /// Gossip that waits for a judgement.
-    pub unjudged: BTreeMap<MsgId, (usize, Vec<u8>)>,
+    pub unjudged: BTreeMap<MsgId, (usize, Topic, Vec<u8>)>,
 }
 
 impl Node {
@@ -102,7 +106,7 @@ impl Node {
             Agent::create(&mut files, &PoolKeys::from_seed(seed), &shared.chain.genesis)?;
         }
         let (disk, seen, unjudged) = (Disk::default(), BTreeSet::new(), BTreeMap::new());
-        Ok(Self { role, seed, disk, files, engine: None, life: 0, skew_ms, seen, unjudged })
+        Ok(Self { role, seed, disk, files, engine: None, life: 0, skew_ms, last_link: None, seen, unjudged })
     }
 
     /// Starts from what is on its disk.
@@ -127,7 +131,7 @@ impl Node {
             sync_peers: 1,
             checkpoint: None,
             identity: agent.as_ref().map(Agent::identity),
-            finality: None,
+            finality: overlay(&shared.genesis),
         });
         let (engine, out) = Engine::boot(state, executor, agent)?;
         self.engine = Some(engine);

@@ -18,6 +18,8 @@ pub struct Report {
     pub height: u64,
     /// Greatest final height.
     pub final_height: u64,
+    /// From a checkpoint's slot to its finality, mean over all nodes, ms.
+    pub final_after_ms: u64,
     /// Transactions included.
     pub txs: u64,
     /// How often each fault and event happened.
@@ -30,7 +32,7 @@ pub struct Report {
 
 impl Report {
     /// Fault kinds that a run of seeds must all have seen.
-    pub const FAULTS: [&'static str; 34] = [
+    pub const FAULTS: [&'static str; 38] = [
         "lost",
         "delayed",
         "reordered",
@@ -54,6 +56,10 @@ impl Report {
         "clock_stepped",
         "equivocated",
         "withheld",
+        "double_vote",
+        "surround_vote",
+        "vote_withheld",
+        "late_certificate",
         "early_header",
         "junk",
         "oversized",

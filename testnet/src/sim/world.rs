@@ -10,6 +10,7 @@ use super::report::Report;
 use super::traffic::{FUNDS, Users};
 use crate::up::network::genesis_pool;
 use anyhow::Result;
+use nupeer_consensus::effect::{Judgement, Topic};
 use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::HeaderError;
 use nupeer_consensus::input::{Input, Job, MsgId, Req};
@@ -45,7 +46,7 @@ pub enum Event {
     Clock { node: usize, life: u64, slot: u64, ms: u16 },
     Deliver { from: usize, to: usize, packet: Packet },
     Verified { node: usize, life: u64, job: Job, verdict: Result<(), HeaderError> },
-    Release { node: usize, bytes: Vec<u8> },
+    Release { node: usize, topic: Topic, bytes: Vec<u8> },
     Restart { node: usize },
     Room { node: usize },
     Heal,
@@ -70,6 +71,7 @@ pub struct World {
     pub(super) old_headers: Vec<Vec<u8>>,
     /// Stopped processes: what reaches them waits until then.
     pub(super) paused: BTreeMap<usize, u64>,
+    finality_ms: u64,
     /// Open questions: an answer counts only from whoever was asked, as the transport has it.
     pub(super) asked: BTreeMap<(usize, Req), usize>,
     pub(super) promises: Promises,
@@ -145,6 +147,7 @@ impl World {
             lies: BTreeMap::new(),
             old_headers: Vec::new(),
             paused: BTreeMap::new(),
+            finality_ms: 0,
             asked: BTreeMap::new(),
             promises: Promises::default(),
             counters: Report::FAULTS.iter().map(|name| ((*name).to_string(), 0)).collect(),
@@ -208,9 +211,9 @@ impl World {
                     self.feed(node, Message::Consensus(Input::Verified(job, verdict)));
                 }
             }
-            Event::Release { node, bytes } => {
-                self.count("withheld");
-                self.broadcast(node, None, &bytes);
+            Event::Release { node, topic, bytes } => {
+                self.count(if topic == Topic::Head { "withheld" } else { "late_certificate" });
+                self.broadcast(node, None, topic, &bytes);
             }
             Event::Restart { node } => self.start(node),
             Event::Room { node } => {
@@ -342,13 +345,27 @@ impl World {
                     self.asked.insert((node, req), index(&to));
                     self.send(node, index(&to), Packet::AskBodies(req, ids));
                 }
+                Outbound::GetCerts(req, to, round) => {
+                    self.asked.insert((node, req), index(&to));
+                    self.send(node, index(&to), Packet::AskCerts(req, round));
+                }
+                Outbound::Publish(topic, bytes) => self.publish(node, topic, &bytes),
+                Outbound::Finalized { round, point, proof: _ } => {
+                    self.remember(&[b"final", &[u8::try_from(node).unwrap_or(0)], &round.to_be_bytes(), &point.id.0]);
+                    self.count("finalised");
+                    let made = point.slot.0.saturating_mul(self.slot_ms());
+                    self.finality_ms = self.finality_ms.saturating_add(self.now_ms.saturating_sub(made));
+                }
                 Outbound::Verify(job, work) => {
                     let life = self.nodes.get(node).map_or(0, |node| node.life);
                     let at = self.now_ms.saturating_add(1).saturating_add(self.chance.below(4));
                     self.schedule(at, Event::Verified { node, life, job, verdict: work.run() });
                 }
                 Outbound::WakeAt { slot, ms } => self.clock_at(node, slot, ms),
-                Outbound::Evidence(_) => self.count("evidence"),
+                Outbound::Evidence(bytes) => {
+                    self.count("evidence");
+                    self.broadcast(node, None, Topic::Evidence, &bytes);
+                }
                 Outbound::Moved { reverted, applied } => self.moved(node, reverted.len(), &applied),
                 Outbound::TxTaken { .. } | Outbound::Note(_) => {}
                 Outbound::TxRefused { .. } => self.count("txs_refused"),
@@ -359,10 +376,10 @@ impl World {
         }
     }
 
-    fn judged(&mut self, node: usize, id: MsgId, judgement: nupeer_consensus::effect::Judgement) {
+    fn judged(&mut self, node: usize, id: MsgId, judgement: Judgement) {
         let waiting = self.nodes.get_mut(node).and_then(|node| node.unjudged.remove(&id));
-        if let (Some((from, bytes)), nupeer_consensus::effect::Judgement::Accept) = (waiting, judgement) {
-            self.broadcast(node, Some(from), &bytes);
+        if let (Some((from, topic, bytes)), Judgement::Accept) = (waiting, judgement) {
+            self.broadcast(node, Some(from), topic, &bytes);
         }
     }
 
@@ -374,13 +391,13 @@ impl World {
         match self.nodes.get(node).map(|node| node.role) {
             Some(Role::Honest) => {
                 self.promises.own_header(&header.body, id);
-                self.broadcast(node, None, &bytes);
+                self.broadcast(node, None, Topic::Head, &bytes);
             }
             Some(Role::Equivocator) => {
                 let second = self.nodes.get_mut(node).and_then(|node| second_block(node, &header));
                 for to in 0..self.nodes.len() {
                     let other = second.as_ref().filter(|_| to % 2 == 0).map(|(_, bytes)| bytes);
-                    self.send(node, to, Packet::Header(other.unwrap_or(&bytes).clone()));
+                    self.send(node, to, Packet::Gossip(Topic::Head, other.unwrap_or(&bytes).clone()));
                 }
                 if second.is_some() {
                     self.count("equivocated");
@@ -389,10 +406,10 @@ impl World {
             Some(Role::Withholder) => {
                 if header.body.slot.0.saturating_mul(self.slot_ms()) > self.now_ms.saturating_add(2_000) {
                     self.count("early_header");
-                    return self.broadcast(node, None, &bytes);
+                    return self.broadcast(node, None, Topic::Head, &bytes);
                 }
                 let slots = self.chance.below(6).saturating_add(2);
-                self.schedule_slots(slots, Event::Release { node, bytes });
+                self.schedule_slots(slots, Event::Release { node, topic: Topic::Head, bytes });
             }
             None => {}
         }
@@ -466,6 +483,7 @@ impl World {
             self.remember(&[b"tip", &[u8::try_from(*node).unwrap_or(0)], &height.0.to_be_bytes(), &id.0]);
         }
         let Options { seed, nodes, slots } = self.options;
+        let finalised = self.counters.get("finalised").copied().unwrap_or(0);
         Report {
             seed,
             nodes,
@@ -473,6 +491,7 @@ impl World {
             hash: self.history.to_hex(),
             height: self.height,
             final_height: self.promises.final_height(),
+            final_after_ms: self.finality_ms.checked_div(finalised).unwrap_or(0),
             txs: self.txs,
             counters: self.counters,
             violations: self.promises.violations,
