@@ -161,6 +161,7 @@ impl Driver {
                 Outbound::Announce(bytes) => self.network.publish(Topic::Head, bytes),
                 Outbound::RelayTx(tx) => self.network.relay_tx(tx.tx.to_cbor()),
                 Outbound::Judge(id, judgement) => self.network.judge(id, judgement),
+                Outbound::Publish(topic, bytes) => self.network.publish(topic_of(topic), bytes),
                 Outbound::Evidence(bytes) => self.network.publish(Topic::Evidence, bytes),
                 Outbound::Fault(peer, kind) => {
                     tracing::warn!(peer = %hex::encode(peer.0.get(..4).unwrap_or_default()), ?kind, "provable fault");
@@ -169,6 +170,11 @@ impl Driver {
                 Outbound::Drop(peer, why) => self.drop_peer(peer, why),
                 Outbound::GetHeaders(req, peer, locator) => self.clone().ask_headers(req, peer, locator),
                 Outbound::GetBodies(req, peer, ids) => self.clone().ask_bodies(req, peer, ids),
+                Outbound::GetCerts(req, peer, round) => self.clone().ask_certificates(req, peer, round),
+                Outbound::Finalized { round, point, proof: _ } => {
+                    tracing::info!(round, height = point.height.0, id = %point.id, "final");
+                    self.look_up_standing().await;
+                }
                 Outbound::Verify(job, work) => {
                     let core = self.core.clone();
                     drop(tokio::task::spawn_blocking(move || {
@@ -212,6 +218,14 @@ impl Driver {
         }));
     }
 
+    fn ask_certificates(self, req: nupeer_consensus::input::Req, peer: Peer, round: u64) {
+        drop(tokio::spawn(async move {
+            let answer = self.network.request(peer, Protocol::Certificates, wire::round_to_bytes(round)).await;
+            let certs = answer.and_then(|bytes| wire::certificates_from_bytes(&bytes).map_err(|_| NetErr::Garbled));
+            self.core.send_async(Message::Consensus(Input::Certs(req, certs))).await;
+        }));
+    }
+
     fn wake_at(self, slot: u64, ms: u16) {
         let slot_ms = self.chain.constants.slot_ms;
         let due = self.system_start_ms.saturating_add(slot.saturating_mul(slot_ms)).saturating_add(u64::from(ms));
@@ -248,6 +262,10 @@ impl Driver {
                 let why = format!("the database does not fit together ({error:?}); move it away and sync anew");
                 self.stop.send_replace(Some(why));
             }
+            Metric::RoundEnded { round, finality_lag_rounds, seen, total, absent } => {
+                self.metrics.round_ended(finality_lag_rounds, seen, total, absent);
+                tracing::debug!(round, finality_lag_rounds, seen, total, absent, "round of votes ended");
+            }
             Metric::ForeignFinal(checkpoint) => {
                 tracing::error!(?checkpoint, "certificates finalise another chain: a third of a committee lies");
             }
@@ -257,7 +275,6 @@ impl Driver {
             | Metric::SlotMissed(_)
             | Metric::Rollback(_)
             | Metric::NonceWithoutCardano(_)
-            | Metric::RoundEnded { .. }
             | Metric::QueueFull(_) => tracing::debug!(?metric, "consensus"),
         }
     }
@@ -273,17 +290,20 @@ impl Driver {
             match event {
                 Event::PeerUp { peer, .. } => self.clone().greet(peer),
                 Event::PeerDown { peer } => self.core.send_async(Message::Consensus(Input::PeerDown(peer))).await,
-                Event::Gossip { from, id, topic: Topic::Head, bytes } => {
-                    self.core
-                        .send_async(Message::Consensus(Input::Gossip { from, id, topic: ConsensusTopic::Head, bytes }))
-                        .await;
-                }
                 Event::Gossip { id, topic: Topic::Tx, bytes, .. } => {
                     if !self.door.bring(id, bytes) {
                         self.network.judge(id, Judgement::Ignore);
                     }
                 }
-                Event::Gossip { id, topic: Topic::Evidence, .. } => self.network.judge(id, Judgement::Ignore),
+                Event::Gossip { from, id, topic, bytes } => {
+                    let topic = match topic {
+                        Topic::Vote => ConsensusTopic::Vote,
+                        Topic::Certificate => ConsensusTopic::Certificate,
+                        Topic::Evidence => ConsensusTopic::Evidence,
+                        Topic::Head | Topic::Tx => ConsensusTopic::Head,
+                    };
+                    self.core.send_async(Message::Consensus(Input::Gossip { from, id, topic, bytes })).await;
+                }
                 Event::Request { protocol, bytes, responder, .. } => self.clone().serve(protocol, bytes, responder),
             }
         }
@@ -340,6 +360,10 @@ impl Driver {
                     }
                     Err(_) => None,
                 },
+                Protocol::Certificates => match wire::round_from_bytes(&bytes) {
+                    Ok(round) => self.core.look(move |e| e.certificates_from(round)).await,
+                    Err(_) => None,
+                },
                 Protocol::Peers => None,
             };
             responder.answer(answer.unwrap_or_default());
@@ -361,6 +385,16 @@ impl Driver {
     /// Tells the API that the node is going away.
     pub fn stopping(&self) {
         self.standing.send_modify(|standing| standing.mode = ApiMode::Stopping);
+    }
+}
+
+/// The network's topic of a consensus topic.
+const fn topic_of(topic: ConsensusTopic) -> Topic {
+    match topic {
+        ConsensusTopic::Head => Topic::Head,
+        ConsensusTopic::Vote => Topic::Vote,
+        ConsensusTopic::Certificate => Topic::Certificate,
+        ConsensusTopic::Evidence => Topic::Evidence,
     }
 }
 

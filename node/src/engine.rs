@@ -19,6 +19,7 @@ pub mod agent;
 pub mod bodies;
 mod effects;
 pub mod executor;
+mod finality;
 pub mod header_state;
 mod pause;
 mod serve;
@@ -28,11 +29,11 @@ use crate::mempool::Mempool;
 use crate::storage::StoredBlock;
 use agent::Agent;
 use executor::{ExecuteError, Executor};
-use nupeer_consensus::effect::{DropReason, FaultKind, Judgement, Metric};
+use nupeer_consensus::effect::{DropReason, FaultKind, Judgement, Metric, Topic};
 use nupeer_consensus::header::CryptoJob;
-use nupeer_consensus::input::{Input, Job, MsgId, NetErr, Peer, Req, Status};
+use nupeer_consensus::input::{Input, Job, MsgId, NetErr, Peer, Point, Req, Status};
 use nupeer_consensus::state::State;
-use nupeer_primitives::{BlockId, TxId};
+use nupeer_primitives::{BlockId, Certificate, TxId};
 use nupeer_runtime::validity::CheckedTx;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub enum Message {
 pub enum Outbound {
     /// Publish a header on `head/1`.
     Announce(Vec<u8>),
+    /// Publish a vote or a certificate.
+    Publish(Topic, Vec<u8>),
     /// Relay a transaction.
     RelayTx(Arc<CheckedTx>),
     /// Judge a gossip message.
@@ -67,6 +70,8 @@ pub enum Outbound {
     GetHeaders(Req, Peer, Vec<BlockId>),
     /// Ask for bodies.
     GetBodies(Req, Peer, Vec<BlockId>),
+    /// Ask for certificates from a round on.
+    GetCerts(Req, Peer, u64),
     /// Run a crypto job and answer with `Input::Verified`.
     Verify(Job, Box<CryptoJob>),
     /// Send a clock input then.
@@ -76,7 +81,7 @@ pub enum Outbound {
         /// Milliseconds into it.
         ms: u16,
     },
-    /// Evidence of two headers for one slot.
+    /// Evidence of an offence.
     Evidence(Vec<u8>),
     /// The committed chain changed.
     Moved {
@@ -84,6 +89,15 @@ pub enum Outbound {
         reverted: Vec<StoredBlock>,
         /// Blocks that came, oldest first.
         applied: Vec<BlockId>,
+    },
+    /// A checkpoint is final: its block and all below are never reverted.
+    Finalized {
+        /// Its round.
+        round: u64,
+        /// Its block.
+        point: Point,
+        /// What proves it.
+        proof: Vec<Certificate>,
     },
     /// A transaction waits.
     TxTaken {

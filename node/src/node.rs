@@ -12,9 +12,12 @@ use crate::engine::executor::Executor;
 use crate::p2p;
 use crate::storage::{Origin, Storage, rocks};
 use anyhow::{Context, Result, bail};
+use nupeer_consensus::finality::overlay::OverlayConfig;
+use nupeer_consensus::finality::seal::Bls;
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::state::{Config as ConsensusConfig, State};
 use nupeer_primitives::BlockId;
+use nupeer_primitives::finality::Rounds;
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_runtime::first_state::first_state;
@@ -147,8 +150,16 @@ fn consensus_config(config: &Config, genesis: &Genesis, chain: &Chain, agent: Op
         sync_peers: config.network.sync_peers,
         checkpoint: None,
         identity: agent.map(Agent::identity),
-        finality: None,
+        finality: overlay(genesis),
     }
+}
+
+/// How votes make blocks final on a network.
+#[must_use]
+pub fn overlay(genesis: &Genesis) -> Option<OverlayConfig> {
+    let (slots, lag) = (genesis.parameter("round_slots")?, genesis.parameter("lag_slots")?);
+    let rounds = Rounds::new(slots, lag, &genesis.constants)?;
+    Some(OverlayConfig { rounds, seal: Arc::new(Bls(genesis.hash())) })
 }
 
 fn network_config(config: &Config, chain: &Chain) -> Result<p2p::Config> {

@@ -3,7 +3,7 @@
 //! # Protocol (ledger.md §6)
 //! 1. A block is one write batch, synced: values, slots, leaves, node pages, undo entry, block, receipts, lookups, tip.
 //!    Whatever kills the process, reopening shows the state after some committed block, never between two.
-//! 2. A rollback undoes one block a batch from its journal entry; entries of the newest k + 64 blocks are kept.
+//! 2. A rollback undoes one block a batch from its journal entry; entries of the newest 4k (at least 2,048) + 64 blocks are kept.
 //! 3. Records of consensus are written and synced before [`Storage::persist`] returns: a signature is asked for only
 //!    after its slot is on disk.
 //! 4. The lowest four levels of the tree lie on disk in pages of 16 leaves; all levels above are held in memory, 4 MiB
@@ -48,8 +48,10 @@ use nupeer_primitives::{BlockId, Cbor, Height, Slot};
 use pages::Page;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Blocks that can be undone beyond k.
-const UNDO_BEYOND_K: u64 = 64;
+/// Blocks that can be undone while nothing becomes final: consensus keeps as many above its root (`Config::depth_max`).
+const UNDO_BLOCKS_MIN: u64 = 2_048;
+/// Blocks that can be undone beyond that.
+const UNDO_BEYOND: u64 = 64;
 /// Layout of the columns. A folder of another layout is refused, never guessed at.
 const LAYOUT: u64 = 2;
 
@@ -98,7 +100,7 @@ struct Tip {
 impl Storage {
     /// Opens columns, writing the first state into empty ones.
     pub fn open(columns: Box<dyn Columns>, origin: &Origin<'_>) -> Result<Self, StorageError> {
-        let undo_blocks = origin.k.saturating_add(UNDO_BEYOND_K);
+        let undo_blocks = origin.k.saturating_mul(4).max(UNDO_BLOCKS_MIN).saturating_add(UNDO_BEYOND);
         let fresh = columns.reader().get(Column::Meta, meta::LAYOUT)?.is_none();
         if fresh {
             columns.write(empty_tree(origin.id))?;

@@ -1,9 +1,9 @@
 //! HTTP client of the node's API. Answers are bounded; every failure says whose it is.
 
 use crate::api::{
-    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, EventProof, FinalityInfo, HostInfo, InstrumentInfo, LeaseInfo,
-    OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo, PriceDay, ProviderInfo, StateProof, Status, Submitted,
-    TxInfo,
+    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, EventProof, FinalityInfo, HostInfo,
+    InstrumentInfo, LeaseInfo, OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo, PriceDay, ProviderInfo,
+    StateProof, Status, Submitted, TxInfo,
 };
 use crate::error::ClientError;
 use crate::light::{Checkpoint, Step};

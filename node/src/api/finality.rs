@@ -69,7 +69,8 @@ fn of_block(ledger: &Ledger<'_>, height: u64) -> Result<FinalityInfo, Problem> {
     let mut headers = Vec::new();
     for height in height..=newest.place.height.0 {
         let block = ledger.chain.block(BlockAt::Height(Height(height)));
-        let block = block.ok_or_else(|| Problem::not_found(format!("block {height} just left the chain; ask again")))?;
+        let block =
+            block.ok_or_else(|| Problem::not_found(format!("block {height} just left the chain; ask again")))?;
         headers.push(Header::decode(&block.header).map_err(|_| Problem::bug("a stored header does not decode"))?);
     }
     let rules = ledger.chain.rules();
@@ -134,7 +135,8 @@ fn of_event(ledger: &Ledger<'_>, height: u64, index: u32) -> Result<EventProof, 
         proof: hex::encode(proof.to_cbor()),
     };
     let what = format!("event {index} of block {height}");
-    let row = EventRow { what, event: hex::encode(event), path: path(&own, at), before: before.to_hex(), after, cursor };
+    let row =
+        EventRow { what, event: hex::encode(event), path: path(&own, at), before: before.to_hex(), after, cursor };
     Ok(EventProof { point: point(&ledger.snapshot.place), event: row })
 }
 

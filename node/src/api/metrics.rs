@@ -40,6 +40,9 @@ pub struct Metrics {
     opcert_counter: Gauge,
     signing_watch: Gauge,
     foreign_signatures: Gauge,
+    finality_lag: Gauge,
+    vote_weight_ppm: Gauge,
+    votes_absent: Gauge,
     headers_refused: Labelled,
     bodies_fetched: Labelled,
     answers: Labelled,
@@ -78,6 +81,9 @@ impl Metrics {
             opcert_counter: Gauge::default(),
             signing_watch: Gauge::default(),
             foreign_signatures: Gauge::default(),
+            finality_lag: Gauge::default(),
+            vote_weight_ppm: Gauge::default(),
+            votes_absent: Gauge::default(),
             headers_refused: Labelled::default(),
             bodies_fetched: Labelled::default(),
             answers: Labelled::default(),
@@ -108,6 +114,9 @@ impl Metrics {
         r.register("signing_watch", "1 while the pool watches for a twin before it signs", self.signing_watch.clone());
         let foreign = "1 once another node was seen signing with this pool's keys";
         r.register("foreign_signatures", foreign, self.foreign_signatures.clone());
+        r.register("finality_lag", "Rounds since the newest final checkpoint", self.finality_lag.clone());
+        r.register("vote_weight_ppm", "Weight seen voting in the last round, ppm", self.vote_weight_ppm.clone());
+        r.register("votes_absent", "Committee members without a vote in the last round", self.votes_absent.clone());
         r.register("headers_refused", "Headers refused, by rule", self.headers_refused.clone());
         r.register("bodies_fetched", "Bodies from peers, by the way they came", self.bodies_fetched.clone());
         r.register("api_answers", "Answers of the API, by status class", self.answers.clone());
@@ -142,6 +151,14 @@ impl Metrics {
         gauge(&self.opcert_counter, opcert_counter);
         gauge(&self.signing_watch, u64::from(watching));
         gauge(&self.foreign_signatures, u64::from(twin));
+    }
+
+    /// A round of votes is over.
+    pub fn round_ended(&self, lag_rounds: u64, seen: u128, total: u128, absent: u16) {
+        self.finality_lag.set(i64::try_from(lag_rounds).unwrap_or(i64::MAX));
+        let ppm = seen.saturating_mul(1_000_000).checked_div(total).unwrap_or(0);
+        self.vote_weight_ppm.set(i64::try_from(ppm).unwrap_or(i64::MAX));
+        self.votes_absent.set(absent.into());
     }
 
     /// A header broke a rule.

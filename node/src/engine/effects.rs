@@ -4,7 +4,7 @@ use super::executor::ExecuteError;
 use super::{Engine, Outbound};
 use nupeer_consensus::bodies::NO_CARDANO;
 use nupeer_consensus::effect::{Effect, Record, SignReq, Topic};
-use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input, NetErr};
+use nupeer_consensus::input::{BlockRule, BodyDigest, Exec, ForgeError, Input};
 use nupeer_primitives::{
     BlockBody, BlockId, Certificate, Hash, Header, HeaderBody, OpCert, SealedBody, Signature, Slot, VerificationKey,
 };
@@ -22,6 +22,9 @@ impl Engine {
             Effect::Persist(record) => self.persist(record)?,
             Effect::Gossip(Topic::Head, bytes) => out.push(Outbound::Announce(bytes)),
             Effect::Gossip(Topic::Evidence, bytes) => out.push(Outbound::Evidence(bytes)),
+            Effect::Gossip(topic @ (Topic::Vote | Topic::Certificate), bytes) => {
+                out.push(Outbound::Publish(topic, bytes))
+            }
             Effect::Judge(id, judgement) => out.push(Outbound::Judge(id, judgement)),
             Effect::Fault(peer, kind, _) => out.push(Outbound::Fault(peer, kind)),
             Effect::Drop(peer, why) => out.push(Outbound::Drop(peer, why)),
@@ -41,13 +44,12 @@ impl Engine {
             Effect::Evidence(bytes) => out.push(Outbound::Evidence(bytes)),
             Effect::WakeAt { slot, ms } => out.push(Outbound::WakeAt { slot, ms }),
             Effect::Note(metric) => out.push(Outbound::Note(metric)),
-            // This node's agent has no vote key and its network no vote topics: its consensus is configured without an
-            // overlay, which then asks for none of these.
-            Effect::SignVote(request) => return Ok(Some(Input::VoteSigned(request, None))),
-            Effect::GetCerts(req, _, _) => return Ok(Some(Input::Certs(req, Err(NetErr::Refused)))),
-            Effect::Gossip(Topic::Vote | Topic::Certificate, _)
-            | Effect::Justified { .. }
-            | Effect::Finalized { .. } => {}
+            Effect::SignVote(request) => return Ok(Some(self.sign_vote(request))),
+            Effect::GetCerts(req, peer, round) => out.push(Outbound::GetCerts(req, peer, round)),
+            Effect::Justified { checkpoint, certificates: _ } => {
+                tracing::debug!(round = checkpoint.round, block = %checkpoint.block, "justified");
+            }
+            Effect::Finalized { round, point, proof } => self.finalised(round, point, proof, out)?,
         }
         Ok(None)
     }

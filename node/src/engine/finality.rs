@@ -2,20 +2,24 @@
 //! committee (`nupeer_client::light`).
 
 use super::{Engine, Outbound};
-use crate::engine::agent::signing_state::{Kind, Mark};
 use crate::engine::executor::ExecuteError;
-use nupeer_client::light::{FinalityProof, HEADERS_MAX, MemberRow, StateRow, Step};
+use nupeer_client::light::{FinalityProof, MemberRow, StateRow, Step};
 use nupeer_consensus::finality::voter::VoteRequest;
 use nupeer_consensus::input::{Input, Point};
 use nupeer_primitives::imt::prove_inclusion;
 use nupeer_primitives::state::View;
-use nupeer_primitives::{BlsSignature, Cbor, Certificate, Epoch, Header, Height, Writer};
+use nupeer_primitives::{BlsKey, BlsSignature, Cbor, Certificate, Epoch, Header, Writer};
 use nupeer_runtime::query;
 
 impl Engine {
     /// D13: the mark is durable before the signature exists.
     pub(super) fn sign_vote(&mut self, request: VoteRequest) -> Input {
-        let signature = self.agent.as_mut().and_then(|agent| match agent.sign_vote(&request) {
+        let signature = match self.key_of(&request) {
+            Ok(Some(key)) => self.agent.as_mut().map(|agent| agent.vote(&key, request.committee, &request.link)),
+            Ok(None) => None,
+            Err(error) => Some(Err(error.into())),
+        };
+        let signature: Option<BlsSignature> = signature.and_then(|signed| match signed {
             Ok(signature) => Some(signature),
             Err(error) => {
                 tracing::error!(round = request.link.round, error = format!("{error:#}"), "vote not signed");
@@ -23,6 +27,15 @@ impl Engine {
             }
         });
         Input::VoteSigned(request, signature)
+    }
+
+    /// The key under which the request's committee knows us.
+    fn key_of(&self, request: &VoteRequest) -> Result<Option<BlsKey>, ExecuteError> {
+        let snapshot = self.executor.storage.snapshot();
+        let epoch = query::cursor(&snapshot)?.epoch;
+        let tables = query::committees(&snapshot, epoch)?;
+        let table = tables.into_iter().find(|(of, _)| *of == request.committee).map(|(_, table)| table);
+        Ok(table.and_then(|table| table.get(usize::from(request.index)).map(|member| member.key)))
     }
 
     /// A checkpoint is final: clients learn of it, and of the next committee.

@@ -198,15 +198,7 @@ impl World {
         let Some(node) = self.nodes.get_mut(to) else { return };
         if node.seen.insert(id) {
             node.unjudged.insert(id, (from, topic, bytes.clone()));
-            self.feed(
-                to,
-                Message::Consensus(Input::Gossip {
-                    from: peer(from),
-                    id,
-                    topic,
-                    bytes,
-                }),
-            );
+            self.feed(to, Message::Consensus(Input::Gossip { from: peer(from), id, topic, bytes }));
         }
     }
 
