@@ -55,7 +55,7 @@ pub async fn finality(State(api): State<Api>, Part(height): Part) -> Result<Json
 }
 
 fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::malformed("malformed.Height", format!("`{text}` is not a height")))
+    text.parse().map_err(|_| Problem::malformed("malformed.Number", format!("`{}` is not a number", text.chars().take(24).collect::<String>())))
 }
 
 fn of_block(ledger: &Ledger<'_>, height: u64) -> Result<FinalityInfo, Problem> {
@@ -96,11 +96,13 @@ pub async fn step(State(api): State<Api>, Part(epoch): Part) -> Result<Json<Step
 }
 
 /// An event of a block and its way into the newest state, as far back as states can be undone.
-#[utoipa::path(get, path = "/v1/blocks/{height}/events/{index}", tag = "finality",
-    params(("height" = u64, Path, description = "height of the block"), ("index" = u32, Path, description = "position")),
+#[utoipa::path(get, path = "/v1/blocks/{at}/events/{index}", tag = "finality",
+    params(("at" = u64, Path, description = "height of the block"), ("index" = u32, Path, description = "position")),
     responses((status = 200, body = EventProof), (status = "default", body = ApiError)))]
-pub async fn event(State(api): State<Api>, path: Path<(u64, u32)>) -> Result<Json<EventProof>, Problem> {
+pub async fn event(State(api): State<Api>, path: Path<(String, String)>) -> Result<Json<EventProof>, Problem> {
     let Path((height, index)) = path;
+    let height = number(&height)?;
+    let index = u32::try_from(number(&index)?).unwrap_or(u32::MAX);
     api.ledger(move |ledger| of_event(ledger, height, index)).await.map(Json)
 }
 

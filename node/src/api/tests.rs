@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use memory::{MemoryChain, account, key, verification};
 use nupeer_client::api::{
-    AccountInfo, ApiError, BlockInfo, EpochInfo, PoolDetail, PoolEpoch, StateProof, Status, Submitted, TxInfo,
+    AccountInfo, ApiError, BlockInfo, EpochInfo, EventProof, PoolDetail, PoolEpoch, StateProof, Status, Submitted, TxInfo,
 };
 use nupeer_client::build;
 use nupeer_primitives::imt::{Absence, Inclusion};
@@ -323,10 +323,34 @@ async fn junk_in_paths_and_queries_is_named() {
         (&format!("/v1/leases/{zeros}"), 404, "api.NotFound"),
         ("/v1/leases/00", 400, "malformed.LeaseId"),
         ("/v1/events?from=x", 400, "malformed.Query"),
+        ("/v1/finality/1", 404, "api.NotFound"),
+        ("/v1/finality/x", 400, "malformed.Number"),
+        ("/v1/epochs/0", 404, "api.NotFound"),
+        ("/v1/blocks/0/events/0", 404, "api.NotFound"),
+        ("/v1/blocks/1/events/x", 400, "malformed.Number"),
+        ("/v1/blocks/1/events/4000", 404, "api.NotFound"),
     ] {
         let (got, problem) = rig.problem(get(path)).await;
         assert_eq!((got, problem.error.as_str()), (status, error), "{path}: {}", problem.detail);
         assert!(problem.detail.len() < 400 && !problem.detail.is_empty(), "{path}: {}", problem.detail);
+    }
+}
+
+#[tokio::test]
+async fn events_are_proven_against_the_newest_root() {
+    let rig = rig();
+    for _ in 0..3 {
+        rig.chain.forge(1);
+    }
+    let tip: BlockInfo = rig.get("/v1/blocks/tip").await;
+    let root = Hash::from_hex(&tip.state_root).unwrap();
+    for height in 1..=3 {
+        let block: BlockInfo = rig.get(&format!("/v1/blocks/{height}")).await;
+        for index in 0..block.events.len() {
+            let proof: EventProof = rig.get(&format!("/v1/blocks/{height}/events/{index}")).await;
+            proof.event.claim().unwrap().verify(&root).unwrap();
+            assert!(proof.event.claim().unwrap().verify(&Hash::ZERO).is_err());
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Behaviour {
     pub blocks: Asking,
     pub compact: Asking,
     pub txs: Asking,
+    pub certificates: Asking,
     pub peers: Asking,
     pub identify: identify::Behaviour,
     pub kad: kad::Behaviour<MemoryStore>,
@@ -68,6 +69,7 @@ impl Behaviour {
             blocks: ask(Protocol::Blocks),
             compact: ask(Protocol::Compact),
             txs: ask(Protocol::Txs),
+            certificates: ask(Protocol::Certificates),
             peers: ask(Protocol::Peers),
             identify: identify::Behaviour::new(identify),
             kad: routing(key, &g8),
@@ -83,6 +85,7 @@ impl Behaviour {
             Protocol::Blocks => &mut self.blocks,
             Protocol::Compact => &mut self.compact,
             Protocol::Txs => &mut self.txs,
+            Protocol::Certificates => &mut self.certificates,
             Protocol::Peers => &mut self.peers,
         }
     }

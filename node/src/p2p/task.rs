@@ -499,6 +499,7 @@ impl Task {
             BehaviourEvent::Blocks(event) => self.on_asking(Protocol::Blocks, event),
             BehaviourEvent::Compact(event) => self.on_asking(Protocol::Compact, event),
             BehaviourEvent::Txs(event) => self.on_asking(Protocol::Txs, event),
+            BehaviourEvent::Certificates(event) => self.on_asking(Protocol::Certificates, event),
             BehaviourEvent::Peers(event) => self.on_asking(Protocol::Peers, event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.on_identified(peer_id, info);

@@ -96,6 +96,9 @@ fn carry(engine: &mut Engine, out: Vec<Outbound>, seen: &mut Seen) -> Result<()>
             Outbound::TxRefused { id, error } => bail!("transaction {id} was refused: {error}"),
             Outbound::Halt(error) | Outbound::Paused(error) => return Err(error.into()),
             Outbound::Announce(_)
+            | Outbound::Publish(..)
+            | Outbound::GetCerts(..)
+            | Outbound::Finalized { .. }
             | Outbound::RelayTx(_)
             | Outbound::Judge(..)
             | Outbound::Fault(..)

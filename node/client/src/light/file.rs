@@ -185,7 +185,8 @@ pub struct EventRow {
 }
 
 impl EventRow {
-    fn claim(&self) -> Result<EventClaim, FileError> {
+    /// The claim that it carries.
+    pub fn claim(&self) -> Result<EventClaim, FileError> {
         let hash = |text: &str, field| Hash::from_hex(text).ok_or(FileError::Field { field });
         let step = |text: &String| match text.strip_prefix('>') {
             Some(sibling) => hash(sibling, "path").map(|sibling| (true, sibling)),

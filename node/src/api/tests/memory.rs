@@ -1,15 +1,16 @@
 //! A chain in memory behind the port: real genesis, real block building, no consensus.
 
-use crate::api::ports::{BlockAt, Chain, CommittedBlock, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
+use crate::api::ports::{BlockAt, Chain, CommittedBlock, Finality, Mode, Place, Refusal, Snapshot, Standing, TxPlace};
 use crate::engine::header_state;
 use ed25519_zebra::SigningKey;
 use futures::future::BoxFuture;
+use nupeer_client::light::Step;
 use nupeer_primitives::event::BlockRecord;
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::imt::{self, MemoryTree};
 use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert, PoolId,
+    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Epoch, Hash, Header, HeaderBody, Height, McRef, OpCert, PoolId,
     Signature, Slot, Transaction, TxId, VerificationKey,
 };
 use nupeer_runtime::apply::{Built, build_block};
@@ -226,6 +227,20 @@ impl Chain for MemoryChain {
             BlockAt::Height(Height(height)) => inner.blocks.get(usize::try_from(height.checked_sub(1)?).ok()?).cloned(),
             BlockAt::Id(id) => inner.blocks.iter().find(|block| block.id == id).cloned(),
         }
+    }
+
+    fn finality(&self) -> Option<Finality> {
+        None
+    }
+
+    fn epoch_step(&self, _: Epoch) -> Option<Step> {
+        None
+    }
+
+    fn event_digest(&self, height: Height) -> Option<Hash> {
+        let inner = self.inner.lock().unwrap();
+        let (state, _) = inner.states.get(usize::try_from(height.0).ok()?)?;
+        nupeer_runtime::query::cursor(state).ok().map(|cursor| cursor.events)
     }
 
     fn tx(&self, id: &TxId) -> Option<TxPlace> {
