@@ -4,6 +4,7 @@
 mod an_executive_rules_only_while_supported;
 mod arrows;
 mod devnet;
+mod finality_holds_in_every_schedule;
 mod source;
 mod the_lawsuit_of_the_chief_legal_officer;
 mod tidy;

@@ -1,7 +1,8 @@
-//! What all tests of the house share: the test vectors and their runner.
+//! What all tests of the house share: the test vectors and their runner, and the explorer of the finality overlay.
 
 use std::path::PathBuf;
 
+pub mod explore;
 pub mod ispo_table;
 pub mod vectors;
 
