@@ -6,6 +6,7 @@
 
 use super::chain::ChainView;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use nupeer_primitives::finality::evidence::conflict;
 use nupeer_primitives::finality::{Evidence, Place, Rounds};
@@ -148,8 +149,8 @@ impl Checkpoints {
             if !starts {
                 continue;
             }
-            if !self.justified.contains_key(&target) {
-                self.justified.insert(target, Some(*link));
+            if let Entry::Vacant(vacant) = self.justified.entry(target) {
+                vacant.insert(Some(*link));
                 found.push(Found::Justified(target));
             }
             if let Some(source) = finalises {
