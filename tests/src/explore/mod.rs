@@ -74,7 +74,7 @@ pub const SMALL: &[Bounds] = &[
 
 /// What the bin explores, within minutes.
 pub const LARGE: &[Bounds] = &[
-    Bounds { rounds: 7, ..bounds("one liar in four", QUARTER, 1) },
+    Bounds { rounds: 6, ..bounds("one liar in four", QUARTER, 1) },
     Bounds { rounds: 5, stale: true, crashes: true, ..bounds("crashes", QUARTER, 1) },
     Bounds { rounds: 5, ..bounds("one liar in five", FIFTH, 1) },
     Bounds { rounds: 5, crashes: true, ..bounds("committees without a common member", DISJOINT, 2) },

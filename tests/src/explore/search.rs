@@ -54,9 +54,9 @@ impl Search {
         way
     }
 
-    fn is_new(&mut self, world: &World) -> bool {
+    fn is_new(&mut self, key: &[u8; 32]) -> bool {
         let mut short = [0; 16];
-        short.copy_from_slice(&world.key(&self.model)[..16]);
+        short.copy_from_slice(&key[..16]);
         self.seen.insert(short)
     }
 
@@ -64,7 +64,7 @@ impl Search {
     #[must_use]
     pub fn run(mut self) -> Outcome {
         let first = World::new(&self.model);
-        self.is_new(&first);
+        self.is_new(&first.key(&self.model));
         self.ways.push((0, 0));
         let mut open = vec![(first, 0u32)];
         while let Some((world, at)) = open.pop() {
@@ -93,9 +93,9 @@ impl Search {
             return Ok(Vec::new());
         }
         let mut next = Vec::new();
-        for (choice, Step { world, .. }) in options(&self.model, world)?.into_iter().enumerate() {
+        for (choice, Step { world, key, .. }) in options(&self.model, world)?.into_iter().enumerate() {
             self.outcome.transitions += 1;
-            if self.is_new(&world) {
+            if self.is_new(&key) {
                 let index = u32::try_from(self.ways.len()).unwrap_or(u32::MAX);
                 self.ways.push((at, u16::try_from(choice).unwrap_or(u16::MAX)));
                 next.push((world, index));
@@ -135,10 +135,10 @@ pub fn replay(bounds: Bounds, choices: &[u16]) -> Result<(Vec<[u8; 32]>, Vec<Str
         let options = options(&model, &world).map_err(|Broken(what)| what)?;
         let count = options.len();
         let taken = options.into_iter().nth(usize::from(*choice));
-        let Step { world: next, text } = taken.ok_or(format!("choice {choice} of {count} does not exist"))?;
-        story.push(text);
+        let Step { world: next, key, deed } = taken.ok_or(format!("choice {choice} of {count} does not exist"))?;
+        story.push(deed.to_string());
         world = next;
-        keys.push(world.key(&model));
+        keys.push(key);
     }
     Ok((keys, story))
 }

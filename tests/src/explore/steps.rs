@@ -15,21 +15,65 @@ const K: u64 = 100;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Broken(pub String);
 
+/// What happened, for people.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed {
+    /// A member acted.
+    Acted {
+        /// In which round.
+        round: u64,
+        /// Which.
+        member: usize,
+        /// Certificates that it heard.
+        heard: usize,
+        /// The branch that it is on.
+        branch: u8,
+        /// What it wrote down to vote for, and whether it crashed before sending.
+        vote: Option<(Link, bool)>,
+    },
+    /// A round ended; the next bodies on these branches carry every certificate.
+    Ended {
+        /// Which.
+        round: u64,
+        /// (first, second) branch.
+        carry: (bool, bool),
+    },
+}
+
+impl std::fmt::Display for Deed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Acted { round, member, heard, branch, vote } => {
+                write!(f, "round {round} member {member}: hears {heard} certificates, on branch {branch}")?;
+                match vote {
+                    Some((link, crashed)) => {
+                        write!(f, ", votes {}{}", show(link), if *crashed { ", crashes before sending" } else { "" })
+                    }
+                    None => write!(f, ", no vote"),
+                }
+            }
+            Self::Ended { round, carry } => write!(f, "round {round} ends, bodies carry certificates: {carry:?}"),
+        }
+    }
+}
+
 /// One possible next state, and what led there.
 #[derive(Debug)]
 pub struct Step {
     /// The state.
     pub world: World,
+    /// Its key.
+    pub key: [u8; 32],
     /// For people.
-    pub text: String,
+    pub deed: Deed,
 }
 
 /// Every next state, in an order that depends on the state alone.
 pub fn options(model: &Model, world: &World) -> Result<Vec<Step>, Broken> {
-    let mut out = if world.turn < world.members.len() { act(model, world)? } else { next_round(model, world) };
+    let out = if world.turn < world.members.len() { act(model, world)? } else { next_round(model, world) };
     let mut seen = BTreeSet::new();
-    out.retain(|option| seen.insert(option.world.key(model)));
-    Ok(out)
+    let steps = out.into_iter().map(|(world, deed)| Step { key: world.key(model), world, deed });
+    Ok(steps.filter(|step| seen.insert(step.key)).collect())
 }
 
 /// Certificates that a member could hear, grouped into deliveries: nothing, everything, or one.
@@ -102,7 +146,7 @@ pub fn must_switch(model: &Model, world: &World, member: &Honest) -> bool {
 }
 
 /// Every way in which the member whose turn it is can act.
-fn act(model: &Model, world: &World) -> Result<Vec<Step>, Broken> {
+fn act(model: &Model, world: &World) -> Result<Vec<(World, Deed)>, Broken> {
     let mut out = Vec::new();
     let Some(before) = world.members.get(world.turn) else { return Ok(out) };
     for heard in deliveries(world, before) {
@@ -111,24 +155,15 @@ fn act(model: &Model, world: &World) -> Result<Vec<Step>, Broken> {
         let other = switched(model, world, &member);
         for member in std::iter::once(member).chain(other) {
             check_final(model, world, before, &member)?;
-            let text = format!(
-                "round {} member {}: hears {} of {} certificates, branch {}",
-                world.round,
-                world.turn,
-                heard.len(),
-                world.formed.len(),
-                member.branch
-            );
-            out.push(acted(world, &member, None, format!("{text}, no vote")));
+            out.push(acted(world, &member, heard.len(), None));
             let oldest = if model.bounds.stale { 2 } else { 1 };
             for age in 1..=oldest {
                 let Some(newest) = world.round.checked_sub(age) else { continue };
                 let Some((voted, link)) = vote(model, world, world.turn, &member, newest)? else { continue };
                 let member = Honest { voted: Some(voted), ..member.clone() };
-                let text = format!("{text}, votes {}", show(&link));
-                out.push(acted(world, &member, Some(link), text.clone()));
+                out.push(acted(world, &member, heard.len(), Some((link, false))));
                 if model.bounds.crashes {
-                    out.push(acted(world, &member, None, format!("{text}, crashes before sending")));
+                    out.push(acted(world, &member, heard.len(), Some((link, true))));
                 }
             }
         }
@@ -136,15 +171,16 @@ fn act(model: &Model, world: &World) -> Result<Vec<Step>, Broken> {
     Ok(out)
 }
 
-fn acted(world: &World, member: &Honest, sent: Option<Link>, text: String) -> Step {
+fn acted(world: &World, member: &Honest, heard: usize, vote: Option<(Link, bool)>) -> (World, Deed) {
+    let deed = Deed::Acted { round: world.round, member: world.turn, heard, branch: member.branch, vote };
     let mut world = world.clone();
     let turn = world.turn;
     if let Some(slot) = world.members.get_mut(turn) {
         slot.clone_from(member);
     }
-    world.cast.extend(sent.map(|link| (turn, link)));
+    world.cast.extend(vote.filter(|(_, crashed)| !crashed).map(|(link, _)| (turn, link)));
     world.turn = turn + 1;
-    Step { world, text }
+    (world, deed)
 }
 
 /// The vote of a member whose newest block is of round `newest`. P3, P7.
@@ -203,21 +239,23 @@ pub fn form(model: &Model, world: &mut World) {
 }
 
 /// The round ends; the schedule decides what the next bodies carry.
-fn next_round(model: &Model, world: &World) -> Vec<Step> {
+fn next_round(model: &Model, world: &World) -> Vec<(World, Deed)> {
     let mut next = world.clone();
     form(model, &mut next);
     (next.round, next.turn) = (world.round + 1, 0);
-    let mut out = vec![Step { world: next.clone(), text: format!("round {} ends", world.round) }];
-    if model.bounds.inclusion {
-        for branches in [&[0][..], &[1], &[0, 1]] {
-            let mut world = next.clone();
-            for branch in branches {
-                include(model, &mut world, *branch);
-            }
-            out.push(Step { world, text: format!("round {} ends, bodies on {branches:?} carry all", next.round - 1) });
+    let choices: &[(bool, bool)] = if model.bounds.inclusion {
+        &[(false, false), (true, false), (false, true), (true, true)]
+    } else {
+        &[(false, false)]
+    };
+    let ended = |carry: &(bool, bool)| {
+        let mut world = next.clone();
+        for (branch, _) in [(0, carry.0), (1, carry.1)].into_iter().filter(|(_, carries)| *carries) {
+            include(model, &mut world, branch);
         }
-    }
-    out
+        (world, Deed::Ended { round: next.round - 1, carry: *carry })
+    };
+    choices.iter().map(ended).collect()
 }
 
 /// The next body on a branch carries every certificate that its ledger takes: source justified there, target on it.

@@ -171,11 +171,12 @@ fn votes_of_peers_become_a_certificate_and_forgers_are_banned() {
 fn what_is_not_a_vote_or_a_certificate_is_a_fault_and_what_is_useless_is_not() {
     let (mut node, p, blocks) = relay(voting(None));
     let good = link((0, origin()), (4, blocks[8].point()));
-    let mut cases: Vec<(Topic, Vec<u8>)> = Vec::new();
-    cases.push((Topic::Vote, vote(&node, 0, Link { round: 9, ..good }).to_cbor()));
-    cases.push((Topic::Vote, Vote { committee: Epoch(1), ..vote(&node, 0, good) }.to_cbor()));
-    cases.push((Topic::Vote, Vote { committee: Epoch(77), ..vote(&node, 0, good) }.to_cbor()));
-    cases.push((Topic::Certificate, certificate(&node, Link { round: 40, ..good }).to_cbor()));
+    let cases = [
+        (Topic::Vote, vote(&node, 0, Link { round: 9, ..good }).to_cbor()),
+        (Topic::Vote, Vote { committee: Epoch(1), ..vote(&node, 0, good) }.to_cbor()),
+        (Topic::Vote, Vote { committee: Epoch(77), ..vote(&node, 0, good) }.to_cbor()),
+        (Topic::Certificate, certificate(&node, Link { round: 40, ..good }).to_cbor()),
+    ];
     for (topic, bytes) in cases {
         let id = say(&mut node, p, topic, bytes);
         assert_eq!(judgement(&node, id), Some(Judgement::Ignore));
