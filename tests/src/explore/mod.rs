@@ -74,10 +74,10 @@ pub const SMALL: &[Bounds] = &[
 
 /// What the bin explores, within minutes.
 pub const LARGE: &[Bounds] = &[
-    Bounds { rounds: 6, ..bounds("one liar in four", QUARTER, 1) },
-    Bounds { rounds: 5, stale: true, crashes: true, ..bounds("crashes", QUARTER, 1) },
-    Bounds { rounds: 5, ..bounds("one liar in five", FIFTH, 1) },
-    Bounds { rounds: 5, crashes: true, ..bounds("committees without a common member", DISJOINT, 2) },
+    Bounds { rounds: 5, ..bounds("one liar in four", QUARTER, 1) },
+    Bounds { stale: true, crashes: true, ..bounds("crashes", QUARTER, 1) },
+    bounds("one liar in five", FIFTH, 1),
+    Bounds { epoch_rounds: 2, ..bounds("committees without a common member", DISJOINT, 2) },
     Bounds { epoch_rounds: 2, fork: 3, rounds: 5, inclusion: true, ..bounds("recovery", QUARTER, 1) },
     Bounds { rounds: 5, stale: true, ..bounds("half lies", HALF, 2) },
 ];
