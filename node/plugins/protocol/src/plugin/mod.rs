@@ -91,7 +91,6 @@ pub trait Runtime: Send + Sync + Sized + 'static {
 }
 
 /// The probe of `selftest` that all runtimes share: whether limits can be kept.
-#[must_use]
 pub fn cgroups_probe() -> (&'static str, Result<String, String>) {
     ("cgroups", crate::cgroup::Layout::detect().map(|layout| layout.describe()).map_err(|e| e.to_string()))
 }
