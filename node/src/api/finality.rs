@@ -55,7 +55,12 @@ pub async fn finality(State(api): State<Api>, Part(height): Part) -> Result<Json
 }
 
 fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::malformed("malformed.Number", format!("`{}` is not a number", text.chars().take(24).collect::<String>())))
+    text.parse().map_err(|_| {
+        Problem::malformed(
+            "malformed.Number",
+            format!("`{}` is not a number", text.chars().take(24).collect::<String>()),
+        )
+    })
 }
 
 fn of_block(ledger: &Ledger<'_>, height: u64) -> Result<FinalityInfo, Problem> {

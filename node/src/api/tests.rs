@@ -10,7 +10,8 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use memory::{MemoryChain, account, key, verification};
 use nupeer_client::api::{
-    AccountInfo, ApiError, BlockInfo, EpochInfo, EventProof, PoolDetail, PoolEpoch, StateProof, Status, Submitted, TxInfo,
+    AccountInfo, ApiError, BlockInfo, EpochInfo, EventProof, PoolDetail, PoolEpoch, StateProof, Status, Submitted,
+    TxInfo,
 };
 use nupeer_client::build;
 use nupeer_primitives::imt::{Absence, Inclusion};

@@ -78,6 +78,14 @@ pub const LARGE: &[Bounds] = &[
     Bounds { stale: true, crashes: true, ..bounds("crashes", QUARTER, 1) },
     bounds("one liar in five", FIFTH, 1),
     Bounds { epoch_rounds: 2, ..bounds("committees without a common member", DISJOINT, 2) },
-    Bounds { epoch_rounds: 2, fork: 3, rounds: 5, inclusion: true, ..bounds("recovery", QUARTER, 1) },
-    Bounds { rounds: 5, stale: true, ..bounds("half lies", HALF, 2) },
+    Bounds {
+        fork: 4,
+        start: 6,
+        rounds: 8,
+        inclusion: true,
+        stale: true,
+        crashes: true,
+        ..bounds("recovery", QUARTER, 1)
+    },
+    Bounds { stale: true, crashes: true, ..bounds("half lies", HALF, 2) },
 ];

@@ -10,8 +10,8 @@ use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::imt::{self, MemoryTree};
 use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Epoch, Hash, Header, HeaderBody, Height, McRef, OpCert, PoolId,
-    Signature, Slot, Transaction, TxId, VerificationKey,
+    AccountId, Amount, AssetId, BlockBody, BlockId, Cbor, Epoch, Hash, Header, HeaderBody, Height, McRef, OpCert,
+    PoolId, Signature, Slot, Transaction, TxId, VerificationKey,
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::context::BlockContext;
