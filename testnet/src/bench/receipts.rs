@@ -3,7 +3,7 @@
 use super::chain::{World, check_all};
 use super::report::{Goal, Row};
 use super::{Limit, per_second, timed};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nupeer_node::storage::Storage;
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::event::Event;
@@ -15,6 +15,7 @@ use nupeer_primitives::{
 };
 use nupeer_runtime::market::lease::{Lease, LeaseState};
 use nupeer_runtime::market::state::{Deal, key, now_ms};
+use std::time::Duration;
 
 /// W.EU.D.ROLL of the preset.
 const INSTRUMENT: InstrumentId = InstrumentId(1);
@@ -41,17 +42,20 @@ pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
     for (header, body) in &blocks {
         world.replay(&target, header, body)?;
     }
-    let mut settling = Vec::new();
+    let mut time = Duration::ZERO;
     for seq in 1..=ROUNDS {
+        let mut blocks = Vec::new();
+        extend(&mut world, &source, ROUND_SLOTS, &[], &mut blocks)?;
         let receipts = read_meters(&world, &source, &leases, u64::try_from(seq)?)?;
-        let batches: Vec<Action> =
-            receipts.chunks(BATCH).map(|items| Action::SettleBatch { items: items.to_vec() }).collect();
-        extend(&mut world, &source, ROUND_SLOTS, &[(PROVIDER, batches)], &mut settling)?;
+        let batches = receipts.chunks(BATCH).map(|items| Action::SettleBatch { items: items.to_vec() }).collect();
+        extend(&mut world, &source, 1, &[(PROVIDER, batches)], &mut blocks)?;
         let record = source.record_at(source.position().height)?.context("a block without record")?;
         let refused = record.events.iter().find(|event| matches!(event, Event::ReceiptRefused { .. }));
         ensure!(refused.is_none(), "a receipt of the bench was refused: {refused:?}");
+        let [(idle_header, idle_body), (header, body)] = blocks.as_slice() else { bail!("a round of two blocks") };
+        world.replay(&target, idle_header, idle_body)?;
+        time += timed(|| world.replay(&target, header, body))?.1;
     }
-    let ((), time) = timed(|| settling.iter().try_for_each(|(header, body)| world.replay(&target, header, body)))?;
     ensure!(source.position() == target.position(), "the replay ended at another block");
     let rate = per_second(LEASES * ROUNDS, time);
     let row = Row::new("receipts settled from blocks", rate, "receipts/s").of(limit.per_second);
