@@ -51,7 +51,7 @@ fn standing(state: &dyn View, chain: &Chain, cursor: &Cursor) -> Result<LedgerVi
     for (epoch, members) in query::committees(state, Epoch(now))? {
         committees.insert(epoch, Arc::new(Committee::new(epoch, members)));
     }
-    let query::ChainFinality { head, epoch_ends } = query::finality(state)?;
+    let (head, epoch_ends) = query::finality(state)?;
     let certified = head.and_then(|head| head.certified);
     let facts = ChainFacts { certified, final_round: head.map_or(0, |head| head.last.round), epoch_ends };
     Ok(LedgerView {
