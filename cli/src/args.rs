@@ -6,8 +6,10 @@ use clap_complete::Shell;
 use nupeer_primitives::market::Family;
 use std::path::PathBuf;
 
+pub mod dao;
 mod lease;
 pub mod proof;
+pub mod stake;
 
 pub use lease::{DelegateScope, Lease, LeaseId};
 
@@ -134,6 +136,12 @@ If a host is found but the bundle key isn't posted yet (this program was stopped
         #[arg(default_value = "tip")]
         at: String,
     },
+    /// Stake: bond, delegate, earn.
+    #[command(subcommand)]
+    Stake(stake::Stake),
+    /// The DAO: seats, support, proposals, votes, the treasury.
+    #[command(subcommand)]
+    Dao(dao::Dao),
     /// Gather what shows a fact of the chain, as a file that needs no node to be verified.
     #[command(subcommand)]
     Prove(proof::Prove),

@@ -1,6 +1,7 @@
 //! One file per command; each asks, maybe signs, and gives a [`Report`].
 
 mod account;
+mod dao;
 mod deploy;
 mod keys;
 mod lease;
@@ -9,6 +10,7 @@ mod market;
 mod pool;
 mod proof;
 mod provider;
+mod stake;
 mod tx;
 mod watch;
 
@@ -32,6 +34,8 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Lease(command) => lease::run(&context, command).await,
         Command::Tx(command) => tx::run(&context, command).await,
         Command::Block { at } => look::block(&context, &at).await,
+        Command::Stake(command) => stake::run(&context, command).await,
+        Command::Dao(command) => dao::run(&context, command).await,
         Command::Prove(command) => proof::prove(&context, command).await,
         Command::Verify(command) => proof::verify(&command),
         Command::Node(Node::Checkpoint) => proof::checkpoint(&context).await,

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("node/plugins/wasm", &["plugin-protocol"]),
     ("node/plugins/process", &["plugin-protocol"]),
     ("node/provider", &["primitives", "client", "plugin-protocol"]),
-    ("node", &["primitives", "tokens", "runtime", "consensus", "client", "contracts", "console"]),
+    ("node", &["primitives", "tokens", "governance", "runtime", "consensus", "client", "contracts", "console"]),
     ("cli", &["primitives", "client", "contracts", "console"]),
     ("testnet", &["primitives", "tokens", "runtime", "consensus", "client", "node", "provider"]),
     ("tests", &["primitives", "tokens", "governance", "runtime", "consensus", "client", "node", "provider", "testnet"]),

@@ -4,14 +4,18 @@ use nupeer_primitives::Amount;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub mod chain;
+pub mod dao;
 pub mod exchange;
 pub mod finality;
 pub mod pool;
+pub mod stake;
 
 pub use chain::*;
+pub use dao::*;
 pub use exchange::*;
 pub use finality::*;
 pub use pool::*;
+pub use stake::*;
 
 /// Money in smallest units, as a JSON string.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

@@ -1,9 +1,10 @@
 //! HTTP client of the node's API. Answers are bounded; every failure says whose it is.
 
 use crate::api::{
-    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, EdgeInfo, EpochInfo, EventProof, FinalityInfo, HostInfo,
-    InstrumentInfo, LeaseInfo, OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo, PriceDay, ProviderInfo,
-    StateProof, Status, Submitted, TxInfo,
+    AccountInfo, ApiError, AssetInfo, BlockInfo, Book, CredentialInfo, DaoInfo, EdgeInfo, EpochInfo, EventProof,
+    FinalityInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo,
+    PriceDay, ProposalInfo, ProviderInfo, SeatInfo, StakeInfo, StateProof, Status, Submitted, SupplyInfo, TreasuryInfo,
+    TxInfo, VoiceInfo,
 };
 use crate::error::ClientError;
 use crate::light::{Checkpoint, Step};
@@ -156,6 +157,24 @@ getters! {
     epoch_step(epoch: u64) -> Step = "/v1/epochs/{epoch}", "final block of epoch {epoch}";
     /// An event with its way into the newest state.
     event_proof(height: u64, index: u32) -> EventProof = "/v1/blocks/{height}/events/{index}", "event {index} of block {height}";
+    /// An account's stake in each token.
+    stake(id: &AccountId) -> Vec<StakeInfo> = "/v1/stake/{id}", "stake of {id}";
+    /// The economy of the staking tokens.
+    supply() -> Vec<SupplyInfo> = "/v1/supply", "supply";
+    /// The DAO's clock and areas.
+    dao() -> DaoInfo = "/v1/dao", "DAO";
+    /// Every seat.
+    seats() -> Vec<SeatInfo> = "/v1/dao/seats", "seats";
+    /// An account's voice.
+    voice(id: &AccountId) -> VoiceInfo = "/v1/dao/voices/{id}", "voice of {id}";
+    /// Proposals, newest first.
+    proposals() -> Vec<ProposalInfo> = "/v1/dao/proposals", "proposals";
+    /// A proposal.
+    proposal(id: u64) -> ProposalInfo = "/v1/dao/proposals/{id}", "proposal {id}";
+    /// The treasury.
+    treasury() -> TreasuryInfo = "/v1/dao/treasury", "treasury";
+    /// An account's credential.
+    credential(id: &AccountId) -> CredentialInfo = "/v1/credentials/{id}", "credential of {id}";
     /// A leaf of the state with its proof.
     state(key: &str) -> StateProof = "/v1/state/{key}", "state key {key}";
 }

@@ -21,6 +21,7 @@
 pub mod asked;
 mod blocks;
 mod connection;
+mod dao;
 pub mod error;
 mod event_json;
 pub mod events;
@@ -32,7 +33,9 @@ pub mod metrics;
 mod pools;
 pub mod ports;
 mod proof;
+mod proposals;
 mod rule_names;
+mod stake;
 mod tally;
 mod txs;
 
@@ -185,6 +188,15 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(finality::finality))
         .routes(routes!(finality::step))
         .routes(routes!(finality::event))
+        .routes(routes!(stake::stake))
+        .routes(routes!(stake::supply))
+        .routes(routes!(dao::dao))
+        .routes(routes!(dao::seats))
+        .routes(routes!(dao::voice))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::one))
+        .routes(routes!(proposals::treasury))
+        .routes(routes!(proposals::credential))
         .routes(routes!(events::events))
         .merge(exchange::routes())
         .routes(routes!(metrics::metrics))

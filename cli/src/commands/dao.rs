@@ -1,0 +1,201 @@
+//! `nupeer dao`: seats, candidates, support, voice.
+
+use super::tx;
+use crate::args::dao::Dao;
+use crate::context::{Context, parse_account, parse_amount};
+use crate::failure::{Exit, Failure};
+use crate::report::{Report, fields, table};
+use crate::row;
+use nupeer_client::api::{DaoInfo, SeatInfo};
+use nupeer_primitives::cbor::Bytes;
+use nupeer_primitives::governance::{Area, CandidateNo, RoleId};
+use nupeer_primitives::{Action, blake2b_256};
+
+mod proposal;
+
+pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failure> {
+    let (action, done) = match command {
+        Dao::Status => return status(context).await,
+        Dao::Seats => return seats(context).await,
+        Dao::Candidates { role } => return candidates(context, &role).await,
+        Dao::Voice { id } => return voice(context, id.as_deref()).await,
+        Dao::Stand { role, bond, uri } => {
+            let hash = blake2b_256(uri.as_bytes()).0;
+            let long = || Failure::usage("the link is longer than 256 bytes");
+            let uri = Bytes::new(uri.into_bytes()).ok_or_else(long)?;
+            let done =
+                format!("you stand as {role}; ask for support with your number from `nupeer dao candidates {role}`");
+            (Action::Candidate { role: parse_role(&role)?, bond: parse_amount(&bond)?, uri, hash }, done)
+        }
+        Dao::Withdraw { role } => {
+            (Action::CandidateWithdraw { role: parse_role(&role)? }, format!("candidacy for {role} ended"))
+        }
+        Dao::Support { role, candidate } => {
+            let number = |text: &str| text.parse().map(CandidateNo).ok();
+            let wrong = || Failure::usage(format!("`{candidate}` is not a candidate number, nor `none`"));
+            let to = if candidate == "none" { None } else { Some(number(&candidate).ok_or_else(wrong)?) };
+            let done = format!("your power for {role} stands behind {candidate}");
+            (Action::Support { role: parse_role(&role)?, candidate: to }, done)
+        }
+        Dao::Resign { role } => {
+            (Action::Resign { role: parse_role(&role)? }, format!("you left the seat of the {role}"))
+        }
+        Dao::Lend { area, to } => {
+            let account = if to == "none" { None } else { Some(parse_account(&to)?) };
+            (
+                Action::DelegateVote { area: parse_area(&area)?, to: account },
+                format!("your vote in {area} goes to {to}"),
+            )
+        }
+        Dao::Proposals | Dao::Proposal { .. } | Dao::Treasury | Dao::Credential { .. } => {
+            return proposal::look(context, command).await;
+        }
+        Dao::Propose { .. }
+        | Dao::Deposit { .. }
+        | Dao::Sponsor { .. }
+        | Dao::Vote { .. }
+        | Dao::Stance { .. }
+        | Dao::Cancel { .. }
+        | Dao::Adopt { .. }
+        | Dao::Execute { .. }
+        | Dao::Certify { .. } => proposal::act(context, command).await?,
+        Dao::Ping => (Action::Ping {}, "the chain knows that you are alive".to_string()),
+    };
+    Ok(tx::report(&context.transact(vec![action]).await?, &done))
+}
+
+pub(super) fn parse_role(text: &str) -> Result<RoleId, Failure> {
+    let by_name = RoleId::from_name(&text.to_ascii_uppercase());
+    let found = by_name.or_else(|| text.parse().ok().and_then(RoleId::new));
+    found.ok_or_else(|| {
+        Failure::usage(format!("`{text}` is not a role: write CEO, CFO, CLO, COO, CTO, CISO, CIO, CPO, CAO"))
+    })
+}
+
+fn parse_area(text: &str) -> Result<Area, Failure> {
+    let names = ["general", "finance", "legal", "technical", "infra", "platform", "apps"];
+    let at = names.iter().position(|name| *name == text.to_ascii_lowercase());
+    let wrong = || Failure::usage(format!("`{text}` is not an area: write {}", names.join(", ")));
+    at.and_then(|at| Area::ALL.get(at).copied()).ok_or_else(wrong)
+}
+
+/// `12.34 %` of parts per million.
+pub(super) fn percent(ppm: u64) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm / 100 % 100)
+}
+
+async fn status(context: &Context) -> Result<Report, Failure> {
+    let dao = context.client.dao().await?;
+    let DaoInfo { epoch, governance_time, tick, tick_length, active, areas } = &dao;
+    let mature: Vec<&str> = areas.iter().filter(|area| area.mature).map(|area| area.name.as_str()).collect();
+    let votable: Vec<String> = ["iaas", "paas", "saas"].iter().zip(active).map(|(t, a)| format!("{a} {t}")).collect();
+    let next = tick.saturating_add(1).saturating_mul(*tick_length).saturating_sub(*governance_time);
+    let rows = [
+        ("epoch", epoch.to_string()),
+        ("tick", format!("{tick}, the next in {next} of governance time")),
+        ("votable", votable.join(", ")),
+        (
+            "mature areas",
+            if mature.is_empty() { "none: decisions need active approval".into() } else { mature.join(", ") },
+        ),
+    ];
+    Ok(Report::of(&dao, fields(&rows)))
+}
+
+async fn seats(context: &Context) -> Result<Report, Failure> {
+    let seats = context.client.seats().await?;
+    let mut rows = vec![row!["role", "state", "holder", "support", "keeps above", "tenure", "next"]];
+    rows.extend(seats.iter().map(|seat| {
+        let holder = seat.holder.clone().unwrap_or_else(|| "-".into());
+        row![
+            seat.role,
+            seat.state,
+            holder,
+            percent(seat.support_ppm),
+            percent(seat.retain_ppm),
+            seat.instance,
+            next(seat)
+        ]
+    }));
+    Ok(Report::of(&seats, table(&rows)))
+}
+
+/// What happens next to a seat, and by what.
+fn next(seat: &SeatInfo) -> String {
+    if let Some(streak) = &seat.streak {
+        return format!("candidate {} has met the conditions for {} ticks", streak.candidate, streak.ticks);
+    }
+    if let (Some(end), Some(bar)) = (seat.grace_end, seat.grace_bar_ppm) {
+        return format!("lost in tick {end} unless support reaches {}", percent(bar));
+    }
+    match (seat.state.as_str(), seat.term_end) {
+        ("vacant", _) => format!("goes to a leader with {} of all support", percent(seat.need_ppm)),
+        (_, Some(end)) => format!("term ends in tick {end}"),
+        (_, None) => "held while support lasts".into(),
+    }
+}
+
+async fn candidates(context: &Context, role: &str) -> Result<Report, Failure> {
+    let role = parse_role(role)?.to_string();
+    let seat = context.client.seats().await?.into_iter().find(|seat| seat.role == role);
+    let seat = seat.ok_or_else(|| Failure::new(Exit::NotFound, "cli.NotFound", format!("there is no role {role}")))?;
+    let mut rows = vec![row!["number", "account", "support", "bond", "eligible", "evicted in tick"]];
+    rows.extend(seat.candidates.iter().map(|c| {
+        let evicted = c.evicted_at.map_or_else(|| "-".to_string(), |tick| tick.to_string());
+        let eligible = if c.eligible { "yes" } else { "no" };
+        row![c.number, c.account, percent(c.support_ppm), format!("{} {}", c.bond, c.bond_token), eligible, evicted]
+    }));
+    let text = if seat.candidates.is_empty() { format!("nobody stands as {role}") } else { table(&rows) };
+    Ok(Report::of(&seat.candidates, text))
+}
+
+async fn voice(context: &Context, id: Option<&str>) -> Result<Report, Failure> {
+    let id = context.account_or_own(id)?;
+    let (voice, dao) = (context.client.voice(&id).await?, context.client.dao().await?);
+    let power: Vec<String> =
+        ["iaas", "paas", "saas"].iter().zip(&voice.power).map(|(t, a)| format!("{a} {t}")).collect();
+    let silent = voice.expiry <= dao.epoch;
+    let mut rows = vec![
+        ("account", voice.account.clone()),
+        (
+            "credential",
+            if voice.is_person { "valid: bonded stake votes" } else { "none: bonded stake does not vote" }.into(),
+        ),
+        ("power", power.join(", ")),
+    ];
+    if voice.power.iter().any(|power| power.0 > 0) && !silent {
+        rows.push((
+            "do before",
+            format!("epoch {}: sign anything, or `nupeer dao ping`, else the voice falls silent", voice.expiry),
+        ));
+    } else if silent && voice.is_person {
+        rows.push(("silent", "since its last signature is long ago; `nupeer dao ping` brings it back".into()));
+    }
+    for support in &voice.support {
+        rows.push(("supports", format!("candidate {} as {}", support.candidate, support.role)));
+    }
+    for lend in &voice.lends {
+        rows.push(("lends", format!("its vote in {} to {}", lend.area, lend.to)));
+    }
+    for lent in &voice.lent {
+        let power: Vec<String> = lent.power.iter().map(ToString::to_string).collect();
+        rows.push(("speaks for", format!("{} in {}", power.join(" / "), lent.area)));
+    }
+    Ok(Report::of(&voice, fields(&rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn roles_and_areas_are_read_as_people_write_them() {
+        assert_eq!(parse_role("cto").unwrap(), RoleId::CTO);
+        assert_eq!(parse_role("12").unwrap().get(), 12);
+        assert!(parse_role("boss").is_err() && parse_role("0").is_err() && parse_role("17").is_err());
+        assert_eq!(parse_area("Technical").unwrap(), Area::Technical);
+        assert!(parse_area("somewhere").is_err());
+        assert_eq!(percent(123_456), "12.34 %");
+    }
+}
