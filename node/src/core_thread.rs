@@ -11,6 +11,7 @@ type Look = Box<dyn FnOnce(&Engine) + Send>;
 
 type Then = Box<dyn FnOnce(Vec<Outbound>) + Send>;
 
+#[allow(clippy::large_enum_variant, reason = "commands are moved once; boxing each message costs more")]
 enum Command {
     Handle(Message, Option<Then>),
     Look(Look),

@@ -1,6 +1,6 @@
 //! `nupeer dao`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// `nupeer dao`
 #[derive(Debug, Subcommand)]
@@ -82,33 +82,9 @@ Examples:
   nupeer dao propose --spend usd:nup_test1...:250 --deposit 10
   nupeer dao propose --set fee_base=1200@9 --deposit 10 --uri https://example.org/why")]
     Propose {
-        /// Resolve the text of a file: its hash goes on the chain.
-        #[arg(long, value_name = "FILE")]
-        text: Option<std::path::PathBuf>,
-        /// Pay out of the treasury: ticker:account:amount.
-        #[arg(long, value_name = "TICKER:ACCOUNT:AMOUNT")]
-        spend: Vec<String>,
-        /// Settle a claim out of the treasury: ticker:account:amount.
-        #[arg(long, value_name = "TICKER:ACCOUNT:AMOUNT")]
-        settle: Vec<String>,
-        /// Change a parameter at an epoch: name=value@epoch.
-        #[arg(long, value_name = "NAME=VALUE@EPOCH")]
-        set: Vec<String>,
-        /// What a seat earns per tick: role:ticker:amount.
-        #[arg(long, value_name = "ROLE:TICKER:AMOUNT")]
-        salary: Vec<String>,
-        /// Ask for a stronger class than needed, like COMMUNITY.
-        #[arg(long)]
-        class: Option<String>,
-        /// Where the document is.
-        #[arg(long, default_value = "")]
-        uri: String,
-        /// Close early if enough executives agree.
-        #[arg(long)]
-        expedited: bool,
-        /// Deposit in ada, decimal.
-        #[arg(long)]
-        deposit: String,
+        /// What it does.
+        #[command(flatten)]
+        terms: Propose,
     },
     /// Pay into a proposal's deposit.
     #[command(after_help = "Examples:\n  nupeer dao deposit 3 5")]
@@ -182,4 +158,36 @@ Examples:
         #[arg(long)]
         nullifier: String,
     },
+}
+
+/// `nupeer dao propose`
+#[derive(Clone, Debug, Args)]
+pub struct Propose {
+    /// Resolve the text of a file: its hash goes on the chain.
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<std::path::PathBuf>,
+    /// Pay out of the treasury: ticker:account:amount.
+    #[arg(long, value_name = "TICKER:ACCOUNT:AMOUNT")]
+    pub spend: Vec<String>,
+    /// Settle a claim out of the treasury: ticker:account:amount.
+    #[arg(long, value_name = "TICKER:ACCOUNT:AMOUNT")]
+    pub settle: Vec<String>,
+    /// Change a parameter at an epoch: name=value@epoch.
+    #[arg(long, value_name = "NAME=VALUE@EPOCH")]
+    pub set: Vec<String>,
+    /// What a seat earns per tick: role:ticker:amount.
+    #[arg(long, value_name = "ROLE:TICKER:AMOUNT")]
+    pub salary: Vec<String>,
+    /// Ask for a stronger class than needed, like COMMUNITY.
+    #[arg(long)]
+    pub class: Option<String>,
+    /// Where the document is.
+    #[arg(long, default_value = "")]
+    pub uri: String,
+    /// Close early if enough executives agree.
+    #[arg(long)]
+    pub expedited: bool,
+    /// Deposit in ada, decimal.
+    #[arg(long)]
+    pub deposit: String,
 }

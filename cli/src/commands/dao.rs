@@ -8,7 +8,7 @@ use crate::report::{Report, fields, table};
 use crate::row;
 use nupeer_client::api::{DaoInfo, SeatInfo};
 use nupeer_primitives::cbor::Bytes;
-use nupeer_primitives::governance::{Area, CandidateNo, RoleId};
+use nupeer_primitives::governance::{Area, CandidateNo, ProposalId, RoleId};
 use nupeer_primitives::{Action, blake2b_256};
 
 mod proposal;
@@ -47,18 +47,24 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
                 format!("your vote in {area} goes to {to}"),
             )
         }
-        Dao::Proposals | Dao::Proposal { .. } | Dao::Treasury | Dao::Credential { .. } => {
-            return proposal::look(context, command).await;
+        Dao::Proposals => return proposal::list(context).await,
+        Dao::Proposal { id } => return proposal::show(context, id).await,
+        Dao::Treasury => return proposal::treasury(context).await,
+        Dao::Credential { id } => return proposal::credential(context, id.as_deref()).await,
+        Dao::Propose { terms } => proposal::propose(context, terms).await?,
+        Dao::Deposit { id, amount } => {
+            let done = format!("{amount} ada paid into the deposit of proposal {id}");
+            (Action::Deposit { proposal: ProposalId(id), amount: parse_amount(&amount)? }, done)
         }
-        Dao::Propose { .. }
-        | Dao::Deposit { .. }
-        | Dao::Sponsor { .. }
-        | Dao::Vote { .. }
-        | Dao::Stance { .. }
-        | Dao::Cancel { .. }
-        | Dao::Adopt { .. }
-        | Dao::Execute { .. }
-        | Dao::Certify { .. } => proposal::act(context, command).await?,
+        Dao::Sponsor { id } => (Action::Sponsor { proposal: ProposalId(id) }, format!("you sponsor proposal {id}")),
+        Dao::Vote { id, option } => proposal::vote(id, &option)?,
+        Dao::Stance { id, stance } => proposal::stance(id, &stance)?,
+        Dao::Cancel { id } => {
+            (Action::CancelProposal { proposal: ProposalId(id) }, format!("proposal {id} taken back"))
+        }
+        Dao::Adopt { id } => (Action::Adopt { proposal: ProposalId(id) }, format!("proposal {id} is yours now")),
+        Dao::Execute { id } => (Action::Execute { proposal: ProposalId(id) }, format!("proposal {id} executed")),
+        Dao::Certify { holder, level, until, nullifier } => proposal::certify(&holder, level, until, &nullifier)?,
         Dao::Ping => (Action::Ping {}, "the chain knows that you are alive".to_string()),
     };
     Ok(tx::report(&context.transact(vec![action]).await?, &done))

@@ -153,7 +153,7 @@ fn path(items: &[Vec<u8>], mut at: usize) -> Vec<String> {
     let mut steps = Vec::new();
     while level.len() > 1 {
         if let Some(sibling) = level.get(at ^ 1) {
-            steps.push(if at % 2 == 0 { format!(">{}", sibling.to_hex()) } else { sibling.to_hex() });
+            steps.push(if at.is_multiple_of(2) { format!(">{}", sibling.to_hex()) } else { sibling.to_hex() });
         }
         level = level
             .chunks(2)

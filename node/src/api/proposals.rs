@@ -59,7 +59,7 @@ fn shown(ledger: &Ledger<'_>, described: Described) -> ProposalInfo {
         uri: String::from_utf8_lossy(proposal.uri.as_slice()).into_owned(),
         deposited: Micro(proposal.deposited()),
         asked: Micro(asked),
-        agreement: judgement.as_ref().map(|j| i64::from(j.agreement.g)),
+        agreement: judgement.as_ref().map(|j| j.agreement.g),
         mode: thresholds.map(|t| if t.mode == Mode::Optimistic { "optimistic" } else { "active" }.into()),
         quorum_ppm: thresholds.map(|t| u64::from(t.q)),
         threshold_ppm: thresholds.map(|t| u64::from(t.x)),

@@ -73,6 +73,9 @@ impl ExecuteError {
     }
 }
 
+/// A block of our own: its body, what it does, and the transactions that it refuses.
+type Made = (Arc<SealedBody>, Arc<Applied>, Vec<(TxId, Abort)>);
+
 /// The executor.
 #[derive(Debug)]
 pub struct Executor {
@@ -202,7 +205,7 @@ impl Executor {
         header: &HeaderBody,
         certificates: &[Certificate],
         candidates: impl Iterator<Item = &'c CheckedTx>,
-    ) -> Result<(Arc<SealedBody>, Arc<Applied>, Vec<(TxId, Abort)>), ExecuteError> {
+    ) -> Result<Made, ExecuteError> {
         let Built { body, applied, refused } = self.build(ctx, header, certificates, candidates)?;
         let nonce =
             self.on_state(header.parent, |state| header_state::after(state, &self.chain, self.first_nonce, header))?;

@@ -15,8 +15,11 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 
+/// Whether a number may stand for a name.
+type Fits = fn(&IpAddr) -> bool;
+
 /// The name that an address begins with, and which numbers may stand for it.
-fn name(address: &Multiaddr) -> Option<(String, fn(&IpAddr) -> bool)> {
+fn name(address: &Multiaddr) -> Option<(String, Fits)> {
     let first = address.iter().next()?;
     if let Part::Dns4(name) = first {
         Some((name.into_owned(), IpAddr::is_ipv4))

@@ -78,7 +78,10 @@ impl Memory {
     }
 }
 
-fn journals(net: &Testnet) -> Result<Vec<(String, BTreeMap<(Held, u64), MeterReceipt>)>> {
+/// Receipts of a daemon by lease and number.
+type Receipts = BTreeMap<(Held, u64), MeterReceipt>;
+
+fn journals(net: &Testnet) -> Result<Vec<(String, Receipts)>> {
     let mut out = Vec::new();
     for name in ["provider-1", "provider-2"] {
         let book = Journal::read(&journal_path(&net.state.join(name)))?;

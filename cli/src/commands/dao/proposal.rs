@@ -1,7 +1,7 @@
 //! Proposals, votes, the treasury, credentials.
 
 use super::{parse_role, percent};
-use crate::args::dao::Dao;
+use crate::args::dao::Propose;
 use crate::context::{Context, parse_account, parse_amount};
 use crate::failure::Failure;
 use crate::report::{Report, fields, table};
@@ -12,27 +12,16 @@ use nupeer_primitives::governance::{ProposalId, VoteOption};
 use nupeer_primitives::proposal::{AskedClass, Class, Inner, Stance};
 use nupeer_primitives::{AccountId, Action, Amount, AssetId, Epoch, Hash, blake2b_256};
 
-pub(super) async fn look(context: &Context, command: Dao) -> Result<Report, Failure> {
-    match command {
-        Dao::Proposal { id } => Ok(show(&context.client.proposal(id).await?)),
-        Dao::Treasury => treasury(context).await,
-        Dao::Credential { id } => {
-            let info = context.client.credential(&context.account_or_own(id.as_deref())?).await?;
-            let fault = info.fault.clone().unwrap_or_else(|| "valid".into());
-            let level = if info.level == 0 { "none".to_string() } else { info.level.to_string() };
-            let rows = [
-                ("holder", info.holder.clone()),
-                ("level", level),
-                ("until epoch", info.expiry.to_string()),
-                ("now", fault),
-            ];
-            Ok(Report::of(&info, fields(&rows)))
-        }
-        _ => proposals(context).await,
-    }
+pub(super) async fn credential(context: &Context, id: Option<&str>) -> Result<Report, Failure> {
+    let info = context.client.credential(&context.account_or_own(id)?).await?;
+    let fault = info.fault.clone().unwrap_or_else(|| "valid".into());
+    let level = if info.level == 0 { "none".to_string() } else { info.level.to_string() };
+    let rows =
+        [("holder", info.holder.clone()), ("level", level), ("until epoch", info.expiry.to_string()), ("now", fault)];
+    Ok(Report::of(&info, fields(&rows)))
 }
 
-async fn proposals(context: &Context) -> Result<Report, Failure> {
+pub(super) async fn list(context: &Context) -> Result<Report, Failure> {
     let all = context.client.proposals().await?;
     let mut rows = vec![row!["number", "class", "status", "for", "against", "if it closed now", "next"]];
     rows.extend(all.iter().map(|p| {
@@ -50,7 +39,11 @@ fn next(p: &ProposalInfo) -> String {
     }
 }
 
-fn show(p: &ProposalInfo) -> Report {
+pub(super) async fn show(context: &Context, id: u64) -> Result<Report, Failure> {
+    Ok(report(&context.client.proposal(id).await?))
+}
+
+fn report(p: &ProposalInfo) -> Report {
     let mut rows = vec![
         ("proposal", format!("{} {} ({})", p.id, p.class, p.area)),
         ("status", p.status.clone()),
@@ -77,7 +70,7 @@ fn show(p: &ProposalInfo) -> Report {
     Report::of(p, fields(&rows))
 }
 
-async fn treasury(context: &Context) -> Result<Report, Failure> {
+pub(super) async fn treasury(context: &Context) -> Result<Report, Failure> {
     let info = context.client.treasury().await?;
     let mut rows = vec![row!["asset", "free", "reserved", "target"]];
     rows.extend(
@@ -90,52 +83,39 @@ async fn treasury(context: &Context) -> Result<Report, Failure> {
     Ok(Report::of(&info, text))
 }
 
-/// The action of a command, and what to say once it is done.
-pub(super) async fn act(context: &Context, command: Dao) -> Result<(Action, String), Failure> {
-    Ok(match command {
-        Dao::Deposit { id, amount } => {
-            let done = format!("{amount} ada paid into the deposit of proposal {id}");
-            (Action::Deposit { proposal: ProposalId(id), amount: parse_amount(&amount)? }, done)
-        }
-        Dao::Sponsor { id } => (Action::Sponsor { proposal: ProposalId(id) }, format!("you sponsor proposal {id}")),
-        Dao::Vote { id, option } => {
-            let found = match option.as_str() {
-                "for" => VoteOption::For,
-                "against" => VoteOption::Against,
-                "abstain" => VoteOption::Abstain,
-                _ => return Err(Failure::usage(format!("`{option}` is not a vote: write for, against or abstain"))),
-            };
-            (Action::Vote { proposal: ProposalId(id), option: found }, format!("voted {option} on proposal {id}"))
-        }
-        Dao::Stance { id, stance } => {
-            let found = match stance.as_str() {
-                "endorse" => Stance::Endorse,
-                "object" => Stance::Object,
-                "none" => Stance::None,
-                _ => return Err(Failure::usage(format!("`{stance}` is not a stance: write endorse, object or none"))),
-            };
-            (Action::Stance { proposal: ProposalId(id), stance: found }, format!("stance on proposal {id}: {stance}"))
-        }
-        Dao::Cancel { id } => {
-            (Action::CancelProposal { proposal: ProposalId(id) }, format!("proposal {id} taken back"))
-        }
-        Dao::Adopt { id } => (Action::Adopt { proposal: ProposalId(id) }, format!("proposal {id} is yours now")),
-        Dao::Execute { id } => (Action::Execute { proposal: ProposalId(id) }, format!("proposal {id} executed")),
-        Dao::Certify { holder, level, until, nullifier } => {
-            let wrong = || Failure::usage(format!("`{nullifier}` is not 64 hex digits"));
-            let nullifier = Hash::from_hex(&nullifier).ok_or_else(wrong)?;
-            let done = format!("{holder} is certified at level {level} until epoch {until}");
-            let holder = parse_account(&holder)?;
-            (Action::CredIssue { holder, level, expiry: Epoch(until), nullifier, schema: 1 }, done)
-        }
-        other => return propose(context, other).await,
-    })
+/// An action and what to say once it is done.
+type Act = (Action, String);
+
+pub(super) fn vote(id: u64, option: &str) -> Result<Act, Failure> {
+    let found = match option {
+        "for" => VoteOption::For,
+        "against" => VoteOption::Against,
+        "abstain" => VoteOption::Abstain,
+        _ => return Err(Failure::usage(format!("`{option}` is not a vote: write for, against or abstain"))),
+    };
+    Ok((Action::Vote { proposal: ProposalId(id), option: found }, format!("voted {option} on proposal {id}")))
 }
 
-async fn propose(context: &Context, command: Dao) -> Result<(Action, String), Failure> {
-    let Dao::Propose { text, spend, settle, set, salary, class, uri, expedited, deposit } = command else {
-        return Err(Failure::usage("not a proposal"));
+pub(super) fn stance(id: u64, stance: &str) -> Result<Act, Failure> {
+    let found = match stance {
+        "endorse" => Stance::Endorse,
+        "object" => Stance::Object,
+        "none" => Stance::None,
+        _ => return Err(Failure::usage(format!("`{stance}` is not a stance: write endorse, object or none"))),
     };
+    Ok((Action::Stance { proposal: ProposalId(id), stance: found }, format!("stance on proposal {id}: {stance}")))
+}
+
+pub(super) fn certify(holder: &str, level: u8, until: u64, nullifier: &str) -> Result<Act, Failure> {
+    let wrong = || Failure::usage(format!("`{nullifier}` is not 64 hex digits"));
+    let nullifier = Hash::from_hex(nullifier).ok_or_else(wrong)?;
+    let done = format!("{holder} is certified at level {level} until epoch {until}");
+    let holder = parse_account(holder)?;
+    Ok((Action::CredIssue { holder, level, expiry: Epoch(until), nullifier, schema: 1 }, done))
+}
+
+pub(super) async fn propose(context: &Context, terms: Propose) -> Result<Act, Failure> {
+    let Propose { text, spend, settle, set, salary, class, uri, expedited, deposit } = terms;
     let mut actions = Vec::new();
     if let Some(path) = &text {
         let document = std::fs::read(path).map_err(|e| Failure::usage(format!("`{}`: {e}", path.display())))?;
