@@ -173,6 +173,9 @@ fn feed(engine: &mut Engine, message: Message, seen: &mut Seen) {
             Outbound::Resumed => seen.resumed += 1,
             Outbound::Halt(error) => panic!("{error}"),
             Outbound::RelayTx(_)
+            | Outbound::Publish(..)
+            | Outbound::GetCerts(..)
+            | Outbound::Finalized { .. }
             | Outbound::Judge(..)
             | Outbound::Fault(..)
             | Outbound::Drop(..)
