@@ -13,7 +13,7 @@ type Then = Box<dyn FnOnce(Vec<Outbound>) + Send>;
 
 #[allow(clippy::large_enum_variant, reason = "commands are moved once; boxing each message costs more")]
 enum Command {
-    Handle(Message, Option<Then>),
+    Handle(Box<Message>, Option<Then>),
     Look(Look),
 }
 
@@ -38,13 +38,13 @@ impl Core {
             while let Ok(command) = receiver.recv() {
                 match command {
                     Command::Handle(message, None) => {
-                        for effect in engine.handle(message) {
+                        for effect in engine.handle(*message) {
                             if out.send(effect).is_err() {
                                 return;
                             }
                         }
                     }
-                    Command::Handle(message, Some(then)) => then(engine.handle(message)),
+                    Command::Handle(message, Some(then)) => then(engine.handle(*message)),
                     Command::Look(look) => look(&engine),
                 }
             }
@@ -54,19 +54,20 @@ impl Core {
 
     /// Sends a message from a thread that may wait.
     pub fn send(&self, message: Message) {
-        let _ = self.0.send(Command::Handle(message, None));
+        let _ = self.0.send(Command::Handle(Box::new(message), None));
     }
 
     /// Sends a message from an async task.
     pub async fn send_async(&self, message: Message) {
         let sender = self.0.clone();
-        let _ = tokio::task::spawn_blocking(move || sender.send(Command::Handle(message, None)).is_ok()).await;
+        let _ =
+            tokio::task::spawn_blocking(move || sender.send(Command::Handle(Box::new(message), None)).is_ok()).await;
     }
 
     /// Sends a message from a thread that may wait. What the engine wants because of it goes to `then`, which runs on the
     /// engine's thread and must not wait.
     pub fn send_then(&self, message: Message, then: impl FnOnce(Vec<Outbound>) + Send + 'static) {
-        let _ = self.0.send(Command::Handle(message, Some(Box::new(then))));
+        let _ = self.0.send(Command::Handle(Box::new(message), Some(Box::new(then))));
     }
 
     /// Looks at the engine between two messages.
