@@ -31,10 +31,7 @@ const LONGEST_BAN: std::time::Duration = std::time::Duration::from_secs(24 * 3_6
 
 /// Runs a node until it is told to stop.
 pub async fn run(config: Config) -> Result<()> {
-    let text =
-        std::fs::read_to_string(&config.genesis).with_context(|| format!("reading {}", config.genesis.display()))?;
-    let genesis =
-        nupeer_client::genesis_json::from_json(&text).with_context(|| config.genesis.display().to_string())?;
+    let genesis = read_genesis(&config)?;
     let chain = Chain::new(&genesis);
     std::fs::create_dir_all(&config.state_dir)?;
     let storage = open_storage(&config, &genesis, &chain)?;
@@ -101,6 +98,12 @@ pub async fn run(config: Config) -> Result<()> {
         Some(reason) => bail!("{reason}"),
         None => Ok(()),
     }
+}
+
+fn read_genesis(config: &Config) -> Result<Genesis> {
+    let path = config.genesis.display();
+    let text = std::fs::read_to_string(&config.genesis).with_context(|| format!("reading {path}"))?;
+    nupeer_client::genesis_json::from_json(&text).with_context(|| path.to_string())
 }
 
 /// Peers that consensus banned in an earlier life stay banned in the transport.
