@@ -182,10 +182,17 @@ async fn peers_find_one_another_and_remember_each_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_node_goes_back_to_its_anchors_although_its_book_is_flooded() {
     let hub = Node::start(&[], 8).await;
-    // Its only outbound place is taken by the hub: whoever meets it has dialled it.
+    // Its only outbound place is taken by the hub.
     let honest = Node::start(&[&hub], 1).await;
-    let mut victim = Node::start(&[&hub], 8).await;
-    victim.connected_to(honest.name()).await;
+    let victim = Node::start(&[&hub], 8).await;
+    // Both of them, dialled by the victim: an inbound connection of the other may come and go meanwhile.
+    let dialled = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while victim.handle.stats().outbound < 2 {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dialled).await.expect("the victim dials both");
     victim.handle.stop().await;
     hub.handle.stop().await;
     let path = victim.folder.path().join("peers.cbor");
