@@ -267,16 +267,15 @@ fn a_commit_that_does_not_fit_changes_nothing() {
 }
 
 #[test]
-fn the_journal_keeps_k_and_64_blocks() {
-    for disk in Disk::both() {
-        let storage = disk.open();
-        for n in 0..70u8 {
-            extend(&storage, Diff::from([(vec![1, n % 20], Some(vec![n, n]))]));
-        }
-        let error = storage.rollback_to(Height(0)).unwrap_err();
-        assert!(matches!(error, StorageError::NoUndo { height: Height(3) }), "{error}");
-        assert_eq!(storage.position().height, Height(3));
+fn the_journal_keeps_as_many_blocks_as_consensus_may_undo() {
+    let storage = Disk::Memory(MemoryColumns::default()).open();
+    for n in 0..2_115u32 {
+        let [.., high, low] = n.to_be_bytes();
+        extend(&storage, Diff::from([(vec![1, low % 20], Some(vec![1, high, low]))]));
     }
+    let error = storage.rollback_to(Height(0)).unwrap_err();
+    assert!(matches!(error, StorageError::NoUndo { height: Height(3) }), "{error}");
+    assert_eq!(storage.position().height, Height(3));
 }
 
 #[test]
@@ -427,7 +426,11 @@ fn a_disk_that_other_files_fill_is_waited_out() {
     let storage = Storage::open_rocks(&options, &Origin { id: ORIGIN, k: 3, state: &first_state() }).unwrap();
     let first = extend(&storage, diff_of(1));
     let ballast = small.0.path().join("ballast");
-    std::fs::write(&ballast, vec![7; 40 * 1_024 * 1_024]).unwrap();
+    let mut filler = std::fs::File::create(&ballast).unwrap();
+    while storage.check_room().is_ok() {
+        std::io::Write::write_all(&mut filler, &[7; 256 * 1_024]).unwrap();
+    }
+    drop(filler);
     let second = execute(&storage.snapshot(), storage.position(), diff_of(2));
     let error = storage.commit(&second.commit()).unwrap_err();
     assert!(error.is_retryable(), "{error}");
