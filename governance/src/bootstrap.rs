@@ -1,4 +1,4 @@
-//! The genesis council and its end (governance.md §9). [bootstrap]
+//! The genesis council and its end (governance.md §9).
 
 /// ACTIVE seats that end the council's power once every area is mature.
 pub const SEATS_NEEDED: u64 = 3;

@@ -1,5 +1,5 @@
 //! The deposit that throttles itself (governance.md §6): it rises with every activation while many proposals are open,
-//! and decays while few are. [deposit]
+//! and decays while few are.
 
 use nupeer_primitives::record;
 

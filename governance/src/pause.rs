@@ -1,4 +1,4 @@
-//! The pause: one module, a few ticks, at once; it ends by itself (governance.md §8). [pause]
+//! The pause: one module, a few ticks, at once; it ends by itself (governance.md §8).
 
 use crate::error::GovernanceError;
 use nupeer_primitives::governance::RoleId;

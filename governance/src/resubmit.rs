@@ -1,5 +1,4 @@
 //! What was blocked may not come back by silence: the keys of a blocked proposal are locked (governance.md §6).
-//! [resubmit]
 
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::proposal::Class;

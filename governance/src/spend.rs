@@ -1,4 +1,4 @@
-//! What a proposal may spend: a cap per class, asset and window (governance.md §6). [spend_cap]
+//! What a proposal may spend: a cap per class, asset and window (governance.md §6).
 
 use crate::class::derive::fits;
 use crate::error::GovernanceError;

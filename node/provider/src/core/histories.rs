@@ -257,6 +257,18 @@ fn crash(rig: &mut Rig, truth: &mut Truth) {
     *rig = next;
 }
 
+/// A holder is destroyed while the lease is finishing, and before that is done the chain lets it serve again: the body
+/// drafted in between may not be forgotten on the strength of that destruction.
+#[test]
+fn a_body_outlives_the_destruction_that_a_served_lease_overtook() {
+    let blocks = |n| std::iter::repeat_with(|| Chance::Block).take(n);
+    let mut chances = vec![Chance::NextEpoch, Chance::Move(8)];
+    chances.extend(blocks(19));
+    chances.extend([Chance::Move(3), Chance::Block, Chance::Move(9), Chance::Finish(0), Chance::Block, Chance::Move(3)]);
+    chances.extend(blocks(2));
+    play(chances);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]

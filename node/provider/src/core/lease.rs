@@ -244,9 +244,10 @@ impl Workload {
         let left = view.epoch > self.held.epoch || view.state == LeaseState::Closed;
         let never_ours = !self.touched && view.host != Some(us) && view.epoch >= self.held.epoch;
         let untouched = self.holder == Holder::Absent && !self.touched;
-        // A drafted body is not forgotten before the end is final: its seq must never be drafted anew.
+        // A drafted body is not forgotten before the end is final: its seq must never be drafted anew. The end that let
+        // a holder be destroyed is none any more if the chain let the lease serve again before that was done.
         let forgettable = !self.money.has_drafted() || self.sightings.may_destroy();
-        (self.holder == Holder::Destroyed && left) || (untouched && (left || never_ours) && forgettable)
+        forgettable && ((self.holder == Holder::Destroyed && left) || (untouched && (left || never_ours)))
     }
 
     pub(super) fn observe(
