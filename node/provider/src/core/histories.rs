@@ -264,7 +264,14 @@ fn a_body_outlives_the_destruction_that_a_served_lease_overtook() {
     let blocks = |n| std::iter::repeat_with(|| Chance::Block).take(n);
     let mut chances = vec![Chance::NextEpoch, Chance::Move(8)];
     chances.extend(blocks(19));
-    chances.extend([Chance::Move(3), Chance::Block, Chance::Move(9), Chance::Finish(0), Chance::Block, Chance::Move(3)]);
+    chances.extend([
+        Chance::Move(3),
+        Chance::Block,
+        Chance::Move(9),
+        Chance::Finish(0),
+        Chance::Block,
+        Chance::Move(3),
+    ]);
     chances.extend(blocks(2));
     play(chances);
 }
