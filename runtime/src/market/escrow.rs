@@ -30,10 +30,16 @@ pub const fn is_compute(kind: u8) -> bool {
     matches!(kind, METER_WASM_FUEL | METER_GPU_MS | METER_CPU_MS)
 }
 
-/// `⌊total·num/den⌋`: pay for a counter.
+/// `⌊total·num/den⌋`: pay for a counter, at most u64::MAX.
 #[must_use]
 pub fn meter_pay(meter: &Meter, total: u64) -> u64 {
-    mul_div_floor(total, meter.num, meter.den)
+    narrow(meter_pay_wide(meter, total))
+}
+
+/// `⌊total·num/den⌋`, exact.
+#[must_use]
+pub fn meter_pay_wide(meter: &Meter, total: u64) -> u128 {
+    u128::from(total).saturating_mul(u128::from(meter.num)).checked_div(u128::from(meter.den)).unwrap_or(0)
 }
 
 /// Pay for all counters, and the compute part of it.

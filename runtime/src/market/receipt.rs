@@ -3,7 +3,7 @@
 //! Signatures are judged before: what arrives here is the set of roles whose signature holds.
 
 use super::error::MarketError;
-use super::escrow::{meter_pay, metered};
+use super::escrow::{meter_pay_wide, metered};
 use super::lease::LeaseState;
 use super::terms::Terms;
 use alloc::vec::Vec;
@@ -210,12 +210,14 @@ fn check_counters(against: &Against<'_>, receipt: &MeterReceipt) -> Result<u64, 
     if !(least_ms..=most_ms).contains(&receipt.up_ms) {
         return Err(MarketError::UptimeImpossible { up_ms: receipt.up_ms, least_ms, most_ms });
     }
-    let pays = receipt.counters.iter().zip(meters).map(|((_, total), meter)| meter_pay(meter, *total));
-    let expected = pays.fold(0, u64::saturating_add);
-    if receipt.amount.get() != expected {
+    let pays = receipt.counters.iter().zip(meters).map(|((_, total), meter)| meter_pay_wide(meter, *total));
+    let expected = pays.fold(0, u128::saturating_add);
+    // Exact: no amount that fits u64 stands for a sum that does not.
+    if u128::from(receipt.amount.get()) != expected {
+        let expected = u64::try_from(expected).unwrap_or(u64::MAX);
         return Err(MarketError::AmountMismatch { amount: receipt.amount.get(), expected });
     }
-    Ok(expected)
+    Ok(receipt.amount.get())
 }
 
 /// Who signed decides what becomes of it.

@@ -216,9 +216,11 @@ impl Lease {
         if let Some(holder) = self.holder.as_mut() {
             holder.ran = true;
         }
-        // What was billed ahead of a stop is not billed twice after a quick resume.
-        self.billed_to_ms = self.billed_to_ms.max(now_ms);
-        if !self.resuming {
+        if self.resuming {
+            // What was billed ahead of a stop is not billed twice after a quick resume.
+            self.billed_to_ms = self.billed_to_ms.max(now_ms);
+        } else {
+            self.billed_to_ms = now_ms;
             self.applied.t_end_ms = now_ms;
             self.applied.witnessed_ms = now_ms;
         }
