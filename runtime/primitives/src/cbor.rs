@@ -16,7 +16,8 @@ pub struct Writer(Encoder<Vec<u8>>);
 
 impl Default for Writer {
     fn default() -> Self {
-        Self(Encoder::new(Vec::new()))
+        // Most values fit, and growing byte by byte is what encoding them would cost.
+        Self(Encoder::new(Vec::with_capacity(128)))
     }
 }
 

@@ -51,7 +51,10 @@ impl Key {
     /// Starts with the module's prefix byte.
     #[must_use]
     pub fn new(prefix: u8) -> Self {
-        Self(alloc::vec![prefix])
+        // Room for the usual key: an account or a lease and a number.
+        let mut key = Vec::with_capacity(48);
+        key.push(prefix);
+        Self(key)
     }
     /// Fixed-width bytes.
     #[must_use]

@@ -4,10 +4,11 @@ use super::rules;
 use crate::context::BlockContext;
 use crate::governance::proposals::tables;
 use crate::preset;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Bug, Work};
-use nupeer_primitives::{Amount, AssetId, Epoch};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch};
 use nupeer_tokens::credential::nft::{self, At, Role};
 use nupeer_tokens::stake::{epoch32, position};
 use nupeer_tokens::work_ledger::{self, FeeEarned};
@@ -23,8 +24,15 @@ pub fn count(work: &mut Work<'_>, ctx: &BlockContext) -> Result<(), Abort> {
         return Ok(());
     }
     let rules = rules::work_rewards(work)?;
+    // Earning moves no bond, and a block pays the same few providers again and again.
+    let mut bonds: BTreeMap<(AccountId, AssetId), u64> = BTreeMap::new();
     for mut fee in fees {
-        fee.bond = bond(work, &fee, now)?;
+        let of = (fee.account, fee.token);
+        fee.bond = match bonds.get(&of) {
+            Some(known) => *known,
+            None => bond(work, &fee, now)?,
+        };
+        bonds.insert(of, fee.bond);
         work_ledger::earn(work, now, &fee, &rules)?;
     }
     Ok(())

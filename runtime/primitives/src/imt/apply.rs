@@ -205,9 +205,15 @@ impl<'a> Batch<'a> {
         Ok(predecessor)
     }
 
-    /// Slot of the greatest live key below `key`. Keys ascend, so what the view says about keys above `passed` still
+    /// Slot of the greatest live key below `key`. Among neighbours the list itself knows, which saves the view a search:
+    /// queues are emptied and filled in runs. Else, as keys ascend, what the view says about keys above `passed` still
     /// holds; below, the cursor knows better.
-    fn predecessor(&self, key: &[u8]) -> u64 {
+    fn predecessor(&mut self, key: &[u8]) -> u64 {
+        if let Some(Leaf::Live { next, .. }) = &self.at(self.cursor).after
+            && (next.is_empty() || &**next >= key)
+        {
+            return self.cursor;
+        }
         let (stored, slot) = self.view.predecessor(key);
         if stored.as_slice() > self.passed { slot } else { self.cursor }
     }
