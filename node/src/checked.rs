@@ -10,7 +10,7 @@ use nupeer_primitives::block::tx_leaf;
 use nupeer_primitives::error::Malformed;
 use nupeer_primitives::hash::merkle_leaf;
 use nupeer_primitives::tx::TX_BYTES_MAX;
-use nupeer_primitives::{Hash, Transaction};
+use nupeer_primitives::{Hash, SealedBody, Transaction};
 use nupeer_runtime::validity::{Chain, CheckedTx, Seen};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,6 +55,16 @@ impl CheckedTxs {
             None => Open::Unknown(tx),
         });
         self.close(open.collect())
+    }
+
+    /// Checks those of a body's transactions that are unknown, and remembers the good ones.
+    pub fn check_ahead(&self, body: &SealedBody) {
+        let unknown: Vec<Transaction> = {
+            let mut known = self.known();
+            let txs = body.leaves().iter().zip(&body.body().txs);
+            txs.filter(|(leaf, _)| known.get(*leaf).is_none()).map(|(_, tx)| tx.clone()).collect()
+        };
+        CheckedTx::each(&self.chain, unknown).into_iter().flatten().for_each(|tx| self.keep(&Arc::new(tx)));
     }
 
     fn close(&self, open: Vec<Open>) -> Vec<Verdict> {

@@ -5,8 +5,10 @@ mod fetch;
 use crate::api::Metrics;
 use crate::api::ports::{Mode as ApiMode, Standing};
 use crate::chain_port::place;
+use crate::checked::CheckedTxs;
 use crate::core_thread::Core;
 use crate::door::Door;
+use crate::engine::bodies::check_ahead;
 use crate::engine::executor::ExecuteError;
 use crate::engine::{Message, Outbound};
 use crate::p2p::{Event, Events, Handle, Judgement, NetErr, Peer, Protocol, Responder, Topic};
@@ -44,6 +46,8 @@ pub struct Driver {
     pub storage: Arc<Storage>,
     /// Where transactions come in.
     pub door: Door,
+    /// Transactions checked before; shared with the engine.
+    pub checked: Arc<CheckedTxs>,
     /// For operators.
     pub metrics: Arc<Metrics>,
     /// What the API shows.
@@ -214,7 +218,13 @@ impl Driver {
     fn ask_bodies(self, req: nupeer_consensus::input::Req, peer: Peer, ids: Vec<nupeer_primitives::BlockId>) {
         drop(tokio::spawn(async move {
             let bodies = self.fetch_bodies(peer, &ids).await;
-            self.core.send_async(Message::Bodies(req, ids, bodies)).await;
+            let checked = Arc::clone(&self.checked);
+            let arrived = async move {
+                let bodies = bodies?;
+                let ahead = tokio::task::spawn_blocking(move || check_ahead(bodies, &checked));
+                ahead.await.map_err(|_| NetErr::Gone)
+            };
+            self.core.send_async(Message::Bodies(req, ids, arrived.await)).await;
         }));
     }
 

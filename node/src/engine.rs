@@ -28,6 +28,7 @@ mod submit;
 use crate::mempool::Mempool;
 use crate::storage::StoredBlock;
 use agent::Agent;
+use bodies::Arrived;
 use executor::{ExecuteError, Executor};
 use nupeer_consensus::effect::{DropReason, FaultKind, Judgement, Metric, Topic};
 use nupeer_consensus::header::CryptoJob;
@@ -46,7 +47,7 @@ pub enum Message {
     /// Anything for consensus itself.
     Consensus(Input),
     /// Answer to [`Outbound::GetBodies`]: position n answers the n-th id.
-    Bodies(Req, Vec<BlockId>, Result<Vec<Option<Vec<u8>>>, NetErr>),
+    Bodies(Req, Vec<BlockId>, Result<Vec<Option<Arrived>>, NetErr>),
     /// Checked transactions; for each the answer stands in [`Outbound::TxTaken`] or [`Outbound::TxRefused`], in order.
     Txs(Vec<Arc<CheckedTx>>),
 }

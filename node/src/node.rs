@@ -56,7 +56,7 @@ pub async fn run(config: Config) -> Result<()> {
     }
     let (checked, waiting) = (Arc::clone(&engine.executor.checked), engine.mempool.ids());
     let (core, engine_thread) = Core::start(engine, outbound.clone())?;
-    let door = Door::open(checked, core.clone(), outbound)?;
+    let door = Door::open(Arc::clone(&checked), core.clone(), outbound)?;
     let (standing, standing_seen) = watch::channel(first_standing(&storage, &genesis, pool));
     let (stop, mut stop_seen) = watch::channel(None);
     let metrics = Arc::new(Metrics::new());
@@ -67,6 +67,7 @@ pub async fn run(config: Config) -> Result<()> {
         network: network.clone(),
         storage: Arc::clone(&storage),
         door: door.clone(),
+        checked,
         metrics: Arc::clone(&metrics),
         standing: Arc::new(standing),
         pool,

@@ -1,5 +1,6 @@
 //! Carrying out what consensus wants.
 
+use super::bodies::Arrived;
 use super::executor::ExecuteError;
 use super::{Engine, Outbound};
 use nupeer_consensus::bodies::NO_CARDANO;
@@ -164,18 +165,12 @@ impl Engine {
     }
 
     /// Stores bodies that a peer sent, and says what they are.
-    pub(super) fn take_bodies(&mut self, ids: &[BlockId], bodies: Vec<Option<Vec<u8>>>) -> Vec<Option<BodyDigest>> {
-        let mut digests = Vec::with_capacity(ids.len());
-        for bytes in bodies.into_iter().take(ids.len()) {
-            digests.push(bytes.map(|bytes| {
-                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                match SealedBody::decode(bytes, usize::MAX) {
-                    Ok(body) => digest_of(&self.executor.bodies.insert(body)),
-                    Err(_) => BodyDigest { size, hash: None },
-                }
-            }));
-        }
-        digests
+    pub(super) fn take_bodies(&mut self, ids: &[BlockId], bodies: Vec<Option<Arrived>>) -> Vec<Option<BodyDigest>> {
+        let mut digest = |arrived| match arrived {
+            Arrived::Whole(body) => digest_of(&self.executor.bodies.insert(*body)),
+            Arrived::Garbled { size } => BodyDigest { size, hash: None },
+        };
+        bodies.into_iter().take(ids.len()).map(|body| body.map(&mut digest)).collect()
     }
 }
 

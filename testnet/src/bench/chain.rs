@@ -1,12 +1,14 @@
 //! A chain with many funded users, and blocks of their transactions. Headers carry no signatures: what is measured here
 //! is the ledger, which looks at none.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ed25519_dalek::{Signer, SigningKey};
 use nupeer_consensus::forge::PoolKeys;
+use nupeer_node::checked::CheckedTxs;
+use nupeer_node::engine::bodies::{Arrived, check_ahead};
 use nupeer_node::storage::{Commit, Origin, Storage, rocks};
 use nupeer_primitives::cbor::Bytes;
-use nupeer_primitives::genesis::{Genesis, GenesisPool};
+use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::tx::{ActorAction, TxBody};
@@ -16,9 +18,9 @@ use nupeer_primitives::{
 };
 use nupeer_runtime::BlockContext;
 use nupeer_runtime::apply::{Applied, Built, apply_checked, build_block};
-use nupeer_runtime::first_state::{first_state, pool_proof_digest};
+use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::preset::{Founders, Preset, USD};
-use nupeer_runtime::validity::{Chain, CheckedBody, CheckedTx, Unseen};
+use nupeer_runtime::validity::{Chain, CheckedBody, CheckedTx};
 use std::path::Path;
 
 /// Users; with 64 transactions each the mempool's limit per payer is never met.
@@ -62,12 +64,13 @@ impl World {
             })
             .collect();
         let funds = Amount::new(1_000_000_000_000);
+        let stake = Amount::new(1_000_000_000_000);
         let mut genesis = Preset::Sim.genesis(Founders {
             name: "bench".into(),
             system_start_ms: 0,
             seed: Hash([1; 32]),
             accounts: users.iter().flat_map(|u| [(u.account, AssetId::ADA, funds), (u.account, USD, funds)]).collect(),
-            pools: vec![pool(&PoolKeys::from_seed(&POOL_SEED))],
+            pools: vec![PoolKeys::from_seed(&POOL_SEED).genesis_pool(stake, stake)],
         });
         change(&mut genesis);
         let first = first_state(&genesis)?.into_iter().map(|(key, value)| (key, Some(value))).collect();
@@ -176,32 +179,38 @@ impl World {
         Ok(storage.commit(&Commit { id, header, body: body.bytes(), diff, tree, record })?)
     }
 
-    /// What a syncing node does with a block whose header is judged already: decode, check, apply, commit.
-    pub fn replay(&self, storage: &Storage, header: &[u8], body: &[u8]) -> Result<()> {
+    /// What a syncing node does with blocks whose headers are judged already: decode and check on one thread, as answers
+    /// come in; apply and commit on the engine's.
+    pub fn replay(&self, storage: &Storage, blocks: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+        let store = CheckedTxs::new(self.chain.clone());
+        std::thread::scope(|scope| {
+            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+            let store = &store;
+            scope.spawn(move || {
+                let arrived =
+                    blocks.iter().map(|(_, body)| check_ahead(vec![Some(body.clone())], store).pop().flatten());
+                for body in arrived {
+                    if sender.send(body).is_err() {
+                        return;
+                    }
+                }
+            });
+            for (header, _) in blocks {
+                let Some(Arrived::Whole(body)) = receiver.recv()? else { bail!("a body of the bench is garbled") };
+                self.apply(storage, header, &body, store)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn apply(&self, storage: &Storage, header: &[u8], body: &SealedBody, seen: &CheckedTxs) -> Result<()> {
         let header = Header::decode(header)?;
-        let body = SealedBody::decode(body.to_vec(), usize::MAX)?;
-        let checked = CheckedBody::new(&self.chain, &body, &Unseen).map_err(|(_, error)| error)?;
+        let checked = CheckedBody::new(&self.chain, body, seen).map_err(|(_, error)| error)?;
         let snapshot = storage.snapshot();
         let applied = apply_checked(&self.chain, &snapshot, &snapshot, &header.body, &checked, &NONCE)?;
         drop(snapshot);
-        self.commit(storage, &header, &body, &applied)
+        self.commit(storage, &header, body, &applied)
     }
-}
-
-fn pool(keys: &PoolKeys) -> GenesisPool {
-    let stake = Amount::new(1_000_000_000_000);
-    let mut pool = GenesisPool {
-        cold_key: keys.issuer(),
-        vrf_key: keys.vrf.public(),
-        bls_key: keys.bls.public(),
-        bls_proof: keys.bls.prove(),
-        reward_account: keys.issuer().account(),
-        proof: Signature([0; 64]),
-        pledge: (stake, stake, stake),
-        stake: (stake, stake, stake),
-    };
-    pool.proof = keys.sign_cold(&pool_proof_digest(&pool));
-    pool
 }
 
 fn draft(parent: BlockId, height: u64, slot: u64) -> HeaderBody {

@@ -3,7 +3,7 @@
 use super::chain::{World, check_all};
 use super::report::{Goal, Row};
 use super::{Limit, per_second, timed};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nupeer_node::storage::Storage;
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::event::Event;
@@ -22,7 +22,7 @@ const INSTRUMENT: InstrumentId = InstrumentId(1);
 const HOST: HostId = HostId(1);
 /// The user that provides; the ones after it are tenants, one lease each.
 const PROVIDER: usize = 0;
-const LEASES: usize = 256;
+const LEASES: usize = 480;
 /// Receipts of one transaction: below its byte limit.
 const BATCH: usize = 128;
 const ROUNDS: usize = 6;
@@ -39,9 +39,7 @@ pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
     let mut blocks = Vec::new();
     let leases = open(&mut world, &source, &mut blocks)?;
     let target = world.storage(replayed.path())?;
-    for (header, body) in &blocks {
-        world.replay(&target, header, body)?;
-    }
+    world.replay(&target, &blocks)?;
     let mut time = Duration::ZERO;
     for seq in 1..=ROUNDS {
         let mut blocks = Vec::new();
@@ -52,9 +50,9 @@ pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
         let record = source.record_at(source.position().height)?.context("a block without record")?;
         let refused = record.events.iter().find(|event| matches!(event, Event::ReceiptRefused { .. }));
         ensure!(refused.is_none(), "a receipt of the bench was refused: {refused:?}");
-        let [(idle_header, idle_body), (header, body)] = blocks.as_slice() else { bail!("a round of two blocks") };
-        world.replay(&target, idle_header, idle_body)?;
-        time += timed(|| world.replay(&target, header, body))?.1;
+        let (idle, settling) = blocks.split_at_checked(1).context("a round of two blocks")?;
+        world.replay(&target, idle)?;
+        time += timed(|| world.replay(&target, settling))?.1;
     }
     ensure!(source.position() == target.position(), "the replay ended at another block");
     let rate = per_second(LEASES * ROUNDS, time);
@@ -87,7 +85,7 @@ fn open(world: &mut World, storage: &Storage, blocks: &mut Vec<Encoded>) -> Resu
     let session_key = world.key_of(PROVIDER);
     let lots = u32::try_from(LEASES)?;
     let supply = [
-        Action::Provider { meta_hash: [0; 32], asset: nupeer_runtime::preset::USD, bond: Amount::new(500_000_000_000) },
+        Action::Provider { meta_hash: [0; 32], asset: nupeer_runtime::preset::USD, bond: Amount::new(900_000_000_000) },
         Action::Host {
             site: ZoneId(4),
             grade: Grade::D,

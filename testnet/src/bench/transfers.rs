@@ -62,7 +62,7 @@ pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
     let time = best(limit.rounds, || {
         let replayed = tempfile::tempdir()?;
         let target = world.storage(replayed.path())?;
-        let ((), time) = timed(|| blocks.iter().try_for_each(|(header, body)| world.replay(&target, header, body)))?;
+        let ((), time) = timed(|| world.replay(&target, &blocks))?;
         ensure!(source.position() == target.position(), "the replay ended at another block");
         Ok(time)
     })?;

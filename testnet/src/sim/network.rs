@@ -9,6 +9,7 @@ use super::world::{Event, World};
 use nupeer_consensus::effect::Topic;
 use nupeer_consensus::input::{Input, MsgId, NetErr, Req, Status};
 use nupeer_node::engine::Message;
+use nupeer_node::engine::bodies::Arrived;
 use nupeer_node::wire::certificates_from_bytes;
 use nupeer_primitives::BlockId;
 use nupeer_primitives::hash::blake2b_256_of;
@@ -184,7 +185,8 @@ impl World {
             }
             Packet::Bodies(req, ids, answer) => {
                 if self.asked.remove(&(to, req)) == Some(from) {
-                    self.feed(to, Message::Bodies(req, ids, answer));
+                    let arrived = |bodies: Vec<Option<Vec<u8>>>| bodies.into_iter().map(|body| body.map(Arrived::of));
+                    self.feed(to, Message::Bodies(req, ids, answer.map(|bodies| arrived(bodies).collect())));
                 }
             }
         }
