@@ -9,10 +9,10 @@ use crate::{credentials, governance, market, treasury};
 use alloc::string::String;
 use alloc::vec::Vec;
 use nupeer_primitives::finality::Rounds;
-use nupeer_primitives::genesis::{Genesis, GenesisPool};
-use nupeer_primitives::hash::{Tag, blake2b_256, tagged};
+use nupeer_primitives::genesis::Genesis;
+use nupeer_primitives::hash::blake2b_256;
 use nupeer_primitives::state::{Abort, Bug, MemoryState, Work, apply_diff};
-use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, GenesisHash, Hash, Height, PoolId, Slot, bls, sign};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, Height, PoolId, Slot, bls, sign};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
 use nupeer_tokens::committee;
@@ -178,14 +178,6 @@ fn write_accounts(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisE
     Ok(())
 }
 
-/// What a pool's cold key signs to prove that it is held. The genesis hash would contain the proof itself, so zeros
-/// stand in its place.
-#[must_use]
-pub fn pool_proof_digest(pool: &GenesisPool) -> Hash {
-    let nowhere = GenesisHash(Hash::ZERO);
-    tagged(Tag::Poolreg, &nowhere, &[&pool.cold_key.0, &pool.vrf_key, &pool.bls_key.0, &pool.reward_account.0])
-}
-
 fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisError> {
     for pool in &genesis.pools {
         let id = pool.cold_key.pool();
@@ -193,7 +185,7 @@ fn write_pools(work: &mut Work<'_>, genesis: &Genesis) -> Result<(), GenesisErro
         if work.has(&stake::pool_key(&id)) {
             return refuse("stands twice");
         }
-        if !sign::verify(&pool.cold_key, &pool_proof_digest(pool).0, &pool.proof) {
+        if !sign::verify(&pool.cold_key, &pool.proof_digest().0, &pool.proof) {
             return refuse("possession proof does not verify");
         }
         if !bls::verify_possession(&pool.bls_key, &pool.bls_proof) {

@@ -13,7 +13,7 @@ use nupeer_primitives::{
     Signature, Slot, Transaction, VerificationKey, Witness,
 };
 use nupeer_runtime::apply::build_block;
-use nupeer_runtime::first_state::{first_state, pool_proof_digest};
+use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::preset::{Founders, Preset, TEST_ISSUER_SEED};
 use nupeer_runtime::validity::{Chain, CheckedTx};
 use nupeer_runtime::{BlockContext, apply_block, invariants};
@@ -68,7 +68,7 @@ fn pool(cold: &Person) -> GenesisPool {
         pledge: (stake, stake, stake),
         stake: (stake, stake, stake),
     };
-    pool.proof = cold.sign(&pool_proof_digest(&pool).0);
+    pool.proof = cold.sign(&pool.proof_digest().0);
     pool
 }
 

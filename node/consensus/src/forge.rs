@@ -10,9 +10,11 @@ use crate::crypto::vrf;
 use crate::header::KesRules;
 use core::fmt;
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
-use nupeer_primitives::genesis::Constants;
+use nupeer_primitives::genesis::{Constants, GenesisPool};
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey, bls};
+use nupeer_primitives::{
+    Amount, GenesisHash, Hash, Header, HeaderBody, OpCert, PoolId, Signature, Slot, VerificationKey, bls,
+};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -76,6 +78,22 @@ impl PoolKeys {
     #[must_use]
     pub fn sign_cold(&self, digest: &Hash) -> Signature {
         Signature(SigningKey::from(*self.cold).sign(&digest.0).into())
+    }
+    /// The pool as a genesis record names it, with the same amounts of each token. Its rewards go to the cold key's account.
+    #[must_use]
+    pub fn genesis_pool(&self, stake: Amount, pledge: Amount) -> GenesisPool {
+        let mut pool = GenesisPool {
+            cold_key: self.issuer(),
+            vrf_key: self.vrf.public(),
+            bls_key: self.bls.public(),
+            bls_proof: self.bls.prove(),
+            reward_account: self.issuer().account(),
+            proof: Signature([0; 64]),
+            pledge: (pledge, pledge, pledge),
+            stake: (stake, stake, stake),
+        };
+        pool.proof = self.sign_cold(&pool.proof_digest());
+        pool
     }
     /// Certifies the KES key for `start` and the periods after it. The key must stand at its period 0 then.
     #[must_use]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::engine::agent::KeyFiles;
+use crate::engine::bodies::check_ahead;
 use crate::storage::{Columns, MemoryColumns, Origin, Reader, Storage, StorageError, Write};
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use nupeer_consensus::compact::{CompactBody, Filled, ShortId};
@@ -9,13 +10,13 @@ use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::input::Point;
 use nupeer_consensus::state::Config;
-use nupeer_primitives::genesis::{Genesis, GenesisPool};
+use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::tx::{ActorAction, TxBody};
 use nupeer_primitives::{
     AccountId, Action, Amount, AssetId, Hash, Header, Height, Signature, Slot, Transaction, VerificationKey, Witness,
 };
-use nupeer_runtime::first_state::{first_state, pool_proof_digest};
+use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::preset::{Founders, Preset};
 use nupeer_runtime::validity::Chain;
 use std::collections::{BTreeMap, VecDeque};
@@ -78,17 +79,7 @@ impl World {
     pub fn new() -> Self {
         let keys = PoolKeys::from_seed(&[42; 32]);
         let stake = Amount::new(1_000_000_000_000);
-        let mut pool = GenesisPool {
-            cold_key: keys.issuer(),
-            vrf_key: keys.vrf.public(),
-            bls_key: keys.bls.public(),
-            bls_proof: keys.bls.prove(),
-            reward_account: keys.issuer().account(),
-            proof: Signature([0; 64]),
-            pledge: (stake, stake, stake),
-            stake: (stake, stake, stake),
-        };
-        pool.proof = keys.sign_cold(&pool_proof_digest(&pool));
+        let pool = keys.genesis_pool(stake, stake);
         let genesis = Preset::Sim.genesis(Founders {
             name: "engine".into(),
             system_start_ms: 0,
@@ -269,7 +260,7 @@ fn a_follower_agrees_with_what_the_leader_did_not_execute_again() {
             if let Outbound::Verify(job, work) = effect {
                 open.extend(follower.handle(Message::Consensus(Input::Verified(job, work.run()))));
             } else if let Outbound::GetBodies(req, _, ids) = effect {
-                let bodies = leader.bodies_of(&ids).unwrap();
+                let bodies = check_ahead(leader.bodies_of(&ids).unwrap(), &follower.executor.checked);
                 open.extend(follower.handle(Message::Bodies(req, ids, Ok(bodies))));
             } else if let Outbound::Halt(error) = effect {
                 panic!("{error}");

@@ -3,7 +3,7 @@
 use crate::bls::{BlsKey, BlsSignature};
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
-use crate::hash::{GenesisHash, Hash, blake2b_256};
+use crate::hash::{GenesisHash, Hash, Tag, blake2b_256, tagged};
 use crate::ids::{AccountId, Amount, AssetId, InstrumentId, Signature, VerificationKey, ZoneId};
 use crate::market::{Instrument, Pair};
 use alloc::{string::String, vec::Vec};
@@ -98,6 +98,16 @@ record! {
         pub pledge: (Amount, Amount, Amount),
         /// Whole stake of $IaaS, $PaaS, $SaaS.
         pub stake: (Amount, Amount, Amount),
+    }
+}
+
+impl GenesisPool {
+    /// What the cold key signs to prove that it is held. The genesis hash would contain the proof itself, so zeros stand
+    /// in its place.
+    #[must_use]
+    pub fn proof_digest(&self) -> Hash {
+        let nowhere = GenesisHash(Hash::ZERO);
+        tagged(Tag::Poolreg, &nowhere, &[&self.cold_key.0, &self.vrf_key, &self.bls_key.0, &self.reward_account.0])
     }
 }
 

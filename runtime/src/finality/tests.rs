@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::first_state::{first_state, pool_proof_digest};
+use crate::first_state::first_state;
 use crate::preset::{Founders, Preset};
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -28,7 +28,7 @@ fn genesis() -> (Genesis, BTreeMap<PoolId, SecretKey>) {
             pledge: (stake, stake, stake),
             stake: (stake, stake, stake),
         };
-        pool.proof = Signature(cold.sign(&pool_proof_digest(&pool).0).into());
+        pool.proof = Signature(cold.sign(&pool.proof_digest().0).into());
         keys.insert(cold_key.pool(), voter);
         pool
     });

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::context::BlockContext;
-use crate::first_state::{first_state, pool_proof_digest};
+use crate::first_state::first_state;
 use crate::governance::Now;
 use crate::preset::{Founders, Preset};
 use alloc::vec::Vec;
@@ -58,7 +58,7 @@ impl Operator {
             pledge: amounts(units),
             stake: amounts(2 * units),
         };
-        pool.proof = Signature(self.cold.sign(&pool_proof_digest(&pool).0).into());
+        pool.proof = Signature(self.cold.sign(&pool.proof_digest().0).into());
         pool
     }
 

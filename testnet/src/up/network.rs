@@ -6,8 +6,7 @@ use nupeer_consensus::forge::PoolKeys;
 use nupeer_node::engine::agent::{Agent, Folder};
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::hash::blake2b_256_of;
-use nupeer_primitives::{AccountId, Amount, AssetId, Hash, Signature};
-use nupeer_runtime::first_state::pool_proof_digest;
+use nupeer_primitives::{AccountId, Amount, AssetId, Hash};
 use nupeer_runtime::preset::{Founders, Preset, USD};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -106,19 +105,8 @@ fn funds(accounts: &[AccountId]) -> Vec<(AccountId, AssetId, Amount)> {
 pub fn genesis_pool(keys: &PoolKeys, stake: u64) -> GenesisPool {
     let amount = |tokens: u64| Amount::new(tokens.saturating_mul(Amount::UNIT));
     let (stake, pledge) = (amount(stake), amount(stake / 2));
-    let mut pool = GenesisPool {
-        cold_key: keys.issuer(),
-        vrf_key: keys.vrf.public(),
-        bls_key: keys.bls.public(),
-        bls_proof: keys.bls.prove(),
-        // The demo's operators are paid to the account of their cold key.
-        reward_account: keys.issuer().account(),
-        proof: Signature([0; 64]),
-        pledge: (pledge, pledge, pledge),
-        stake: (stake, stake, stake),
-    };
-    pool.proof = keys.sign_cold(&pool_proof_digest(&pool));
-    pool
+    // The demo's operators are paid to the account of their cold key.
+    keys.genesis_pool(stake, pledge)
 }
 
 /// Writes the configuration of node `index` (0-based); the last is the relay.

@@ -15,7 +15,7 @@ use nupeer_primitives::{
 };
 use nupeer_runtime::apply::{Built, build_block};
 use nupeer_runtime::context::BlockContext;
-use nupeer_runtime::first_state::{first_state, pool_proof_digest};
+use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::mempool_rules::simulate;
 use nupeer_runtime::preset::{Founders, Preset, USD};
 use nupeer_runtime::validity::{Chain as Rules, CheckedTx};
@@ -49,7 +49,7 @@ fn genesis() -> Genesis {
         pledge: (funds, funds, funds),
         stake: (funds, funds, funds),
     };
-    pool.proof = Signature(cold.sign(&pool_proof_digest(&pool).0).into());
+    pool.proof = Signature(cold.sign(&pool.proof_digest().0).into());
     let accounts =
         [1, 2].into_iter().flat_map(|seed| [(account(seed), AssetId::ADA, funds), (account(seed), USD, funds)]);
     Preset::Devnet.genesis(Founders {

@@ -2,7 +2,7 @@
 
 use crate::apply::build_block;
 use crate::context::BlockContext;
-use crate::first_state::{first_state, pool_proof_digest};
+use crate::first_state::first_state;
 use crate::preset::{Founders, Preset};
 use crate::tokens::query;
 use crate::validity::Chain;
@@ -28,7 +28,7 @@ fn pool(seed: u8) -> GenesisPool {
         pledge: (amount(500_000), amount(500_000), amount(500_000)),
         stake: (amount(1_000_000), amount(1_000_000), amount(1_000_000)),
     };
-    pool.proof = Signature(cold.sign(&pool_proof_digest(&pool).0).into());
+    pool.proof = Signature(cold.sign(&pool.proof_digest().0).into());
     pool
 }
 
