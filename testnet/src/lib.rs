@@ -4,6 +4,8 @@
 //! No rule and no protocol: it starts the programs that users have, or drives the cores that nodes run.
 
 pub mod bench;
+pub mod crowd;
 pub mod kill;
+pub mod regressions;
 pub mod sim;
 pub mod up;
