@@ -112,7 +112,7 @@ fn effect(
 pub fn slash_waits(work: &mut Work<'_>, now: &Now, p: &Proposal) -> Result<(), Abort> {
     for action in &p.actions {
         if let Inner::StrikeSlash { id } = action {
-            people::slash_waits(work, now, *id, proposals::acts::is_pending(p))?;
+            people::slash_waits(work, now, *id, p.id, proposals::acts::is_pending(p))?;
         }
     }
     Ok(())

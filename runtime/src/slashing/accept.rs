@@ -49,7 +49,20 @@ record! {
         pub weight: u128,
         /// Everybody's.
         pub total: u128,
+        /// Accepted offences of the kind that no proposal struck.
+        pub offences: u32,
     }
+}
+
+/// One offence of a pool is struck: with the last of its kind the pool no longer counts as an offender.
+pub fn acquit(work: &mut Work<'_>, kind: OffenceKind, offence: Epoch, pool: &PoolId) -> Result<(), Bug> {
+    let at = weight_key(kind, offence, pool);
+    let Some(known) = work.get::<OffenderWeight>(&at)? else { return Ok(()) };
+    match known.offences.saturating_sub(1) {
+        0 => work.remove(at),
+        offences => work.put(at, &OffenderWeight { offences, ..known }),
+    }
+    Ok(())
 }
 
 /// Who else has a part in a slash.
@@ -95,7 +108,7 @@ fn accept(work: &mut Work<'_>, now: &Now, charge: &Charge<'_>) -> Result<Option<
     let executes = Epoch(now.consensus_epoch().0.saturating_add(params::get(work, "slash.delay")?));
     let reporter = parties.reporter.filter(|reporter| Some(*reporter) != owner);
     let victim = parties.victim.filter(|victim| Some(*victim) != owner);
-    let pending = Pending { offender, tokens, kind, offence, ppm, executes, was_delayed: false, reporter, victim };
+    let pending = Pending { offender, tokens, kind, offence, ppm, executes, delayed_by: None, reporter, victim };
     let id = pending::push(work, &pending)?;
     work.emit(Event::OffenceAccepted { slash: id, offender: offender.id(), kind: kind.code(), executes });
     Ok(Some(id))
@@ -116,7 +129,9 @@ pub fn proven(
     let weights = stake::leading(work, offence.epoch)?;
     let weight = weights.iter().find(|(id, _)| *id == offence.pool).map_or(0, |(_, weight)| *weight);
     let total = weights.iter().fold(0u128, |sum, (_, weight)| sum.saturating_add(*weight));
-    work.put(weight_key(kind, offence.epoch, &offence.pool), &OffenderWeight { weight, total });
+    let at = weight_key(kind, offence.epoch, &offence.pool);
+    let before = work.get::<OffenderWeight>(&at)?.map_or(0, |known| known.offences);
+    work.put(at, &OffenderWeight { weight, total, offences: before.saturating_add(1) });
 
     let (from, until) = jail_term(work, ctx, now)?;
     known.put_in_jail(now.epoch, from, until);

@@ -4,6 +4,7 @@ use super::bonds::Offender;
 use crate::governance::Now;
 use alloc::vec::Vec;
 use nupeer_primitives::event::Event;
+use nupeer_primitives::governance::ProposalId;
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
 use nupeer_primitives::{AccountId, AssetId, Epoch, record};
 use nupeer_tokens::slashing::{OffenceKind, SlashingError};
@@ -24,8 +25,8 @@ record! {
         pub ppm: Option<u64>,
         /// Epoch at whose start it executes; never, while it is delayed.
         pub executes: Epoch,
-        /// Whether a proposal delayed it before.
-        pub was_delayed: bool,
+        /// The proposal that delayed it, if one did.
+        pub delayed_by: Option<ProposalId>,
         /// Who reported it, if that is not the owner.
         pub reporter: Option<AccountId>,
         /// Who suffered from it.
@@ -92,31 +93,33 @@ fn requeue(work: &mut Work<'_>, id: u64, pending: Pending, executes: Epoch) {
 }
 
 /// A StrikeSlash proposal got past Funding: the slash waits until the proposal is final. Once only.
-pub fn delay(work: &mut Work<'_>, id: u64) -> Result<(), Abort> {
+pub fn delay(work: &mut Work<'_>, id: u64, by: ProposalId) -> Result<(), Abort> {
     let pending = load(work, id)?.ok_or(SlashingError::SlashUnknown { id })?;
-    if pending.was_delayed {
+    if pending.delayed_by.is_some() {
         return Err(SlashingError::SlashFinal { id }.into());
     }
-    requeue(work, id, Pending { was_delayed: true, ..pending }, NEVER);
+    requeue(work, id, Pending { delayed_by: Some(by), ..pending }, NEVER);
     Ok(())
 }
 
-/// The proposal that delayed a slash is final and did not execute: the slash is due at the next epoch start.
-pub fn resume(work: &mut Work<'_>, now: &Now, id: u64) -> Result<(), Abort> {
+/// A StrikeSlash proposal is final and did not execute: the slash that it delayed is due at the next epoch start. What
+/// another one delayed goes on waiting, or whoever files and drops a proposal would end the delay.
+pub fn resume(work: &mut Work<'_>, now: &Now, id: u64, by: ProposalId) -> Result<(), Abort> {
     let pending = load(work, id)?.ok_or(SlashingError::SlashUnknown { id })?;
-    if pending.executes == NEVER {
+    if pending.executes == NEVER && pending.delayed_by == Some(by) {
         let next = Epoch(now.consensus_epoch().0.saturating_add(1));
         requeue(work, id, pending, next);
     }
     Ok(())
 }
 
-/// Cancels a pending slash (StrikeSlash). Its offender no longer counts against others of the same epoch.
+/// Cancels a pending slash (StrikeSlash). An offender of whom no other offence of the kind stands no longer counts
+/// against others of the same epoch.
 pub fn strike(work: &mut Work<'_>, id: u64) -> Result<(), Abort> {
     let pending = load(work, id)?.ok_or(SlashingError::SlashUnknown { id })?;
     pop(work, id, &pending)?;
     if let Offender::Pool(pool) = pending.offender {
-        work.remove(super::accept::weight_key(pending.kind, pending.offence, &pool));
+        super::accept::acquit(work, pending.kind, pending.offence, &pool)?;
     }
     work.emit(Event::SlashStruck { slash: id });
     Ok(())

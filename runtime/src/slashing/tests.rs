@@ -12,6 +12,7 @@ use nupeer_primitives::bls::SecretKey as BlsSecret;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::finality::{Evidence, Link, Vote};
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
+use nupeer_primitives::governance::ProposalId;
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::state::{Abort, MemoryState, Work, apply_diff};
@@ -25,6 +26,8 @@ use proptest::prelude::*;
 
 const T: u64 = 1_000_000;
 const REPORTER: AccountId = AccountId([77; 28]);
+/// A proposal that would strike a slash.
+const STRIKE: ProposalId = ProposalId(7);
 
 struct Operator {
     cold: SigningKey,
@@ -288,17 +291,46 @@ fn a_struck_slash_takes_nothing_and_a_delayed_one_waits() {
         let evidence = operator.two_headers(&chain, 5);
         assert_eq!(chain.report(&evidence), "");
     }
-    assert_eq!(chain.run(|work, _, _| delay(work, 1)), "");
-    assert_eq!(chain.run(|work, _, _| delay(work, 1)), "slashing.SlashFinal");
-    assert_eq!(chain.run(|work, _, _| delay(work, 9)), "slashing.SlashUnknown");
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, STRIKE)), "");
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, STRIKE)), "slashing.SlashFinal");
+    assert_eq!(chain.run(|work, _, _| delay(work, 9, STRIKE)), "slashing.SlashUnknown");
     assert_eq!(chain.run(|work, _, _| strike(work, 2)), "");
     chain.epochs(2);
     assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T);
     assert_eq!(chain.pledge(&operators[1], AssetId::IAAS), 1_000 * T);
-    assert_eq!(chain.run(|work, _, now| resume(work, now, 1)), "");
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1, STRIKE)), "");
     chain.epochs(1);
     assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 900 * T, "alone, the other being struck");
     assert_eq!(chain.run(|work, _, _| strike(work, 1)), "slashing.SlashUnknown");
+}
+
+#[test]
+fn only_the_proposal_that_delayed_a_slash_lets_it_go_on() {
+    let (operators, mut chain) = ten();
+    let evidence = operators[0].two_headers(&chain, 5);
+    assert_eq!(chain.report(&evidence), "");
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, STRIKE)), "");
+    let other = ProposalId(8);
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, other)), "slashing.SlashFinal");
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1, other)), "");
+    chain.epochs(2);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T, "the first is not final yet");
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1, STRIKE)), "");
+    chain.epochs(1);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 900 * T);
+}
+
+#[test]
+fn an_offender_counts_while_one_of_its_offences_stands() {
+    let (operators, mut chain) = ten();
+    for (operator, slot) in [(0, 5), (0, 6), (1, 5)] {
+        let evidence = operators[operator].two_headers(&chain, slot);
+        assert_eq!(chain.report(&evidence), "");
+    }
+    assert_eq!(chain.run(|work, _, _| strike(work, 2)), "");
+    chain.epochs(1);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 640 * T, "two of ten: 36 %");
+    assert_eq!(chain.pledge(&operators[1], AssetId::IAAS), 640 * T);
 }
 
 #[test]
@@ -399,7 +431,7 @@ proptest! {
             match step {
                 0 => chain.epochs(1),
                 1 => { chain.run(|work, _, _| strike(work, who as u64)); }
-                2 => { chain.run(|work, _, _| delay(work, who as u64)); }
+                2 => { chain.run(|work, _, _| delay(work, who as u64, STRIKE)); }
                 _ => {
                     let first = chain.report(&evidence);
                     prop_assert!(first.is_empty() || first == "slashing.EvidenceKnown", "{}", first);
@@ -425,11 +457,11 @@ fn a_slash_that_waited_for_long_costs_what_it_would_have_cost() {
         let evidence = operator.two_headers(&chain, 5);
         assert_eq!(chain.report(&evidence), "");
     }
-    assert_eq!(chain.run(|work, _, _| delay(work, 1)), "");
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, STRIKE)), "");
     chain.epochs(12);
     assert_eq!(chain.pledge(&operators[1], AssetId::IAAS), 640 * T, "two of ten: 36 %");
     assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T);
-    assert_eq!(chain.run(|work, _, now| resume(work, now, 1)), "");
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1, STRIKE)), "");
     chain.epochs(1);
     assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 640 * T);
 }

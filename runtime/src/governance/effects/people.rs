@@ -5,7 +5,7 @@ use crate::{credentials, slashing};
 use nupeer_governance::GovernanceError;
 use nupeer_governance::seat::SeatState;
 use nupeer_primitives::event::Event;
-use nupeer_primitives::governance::{RoleId, SeatChange};
+use nupeer_primitives::governance::{ProposalId, RoleId, SeatChange};
 use nupeer_primitives::proposal::{IssuerOp, PersonnelOp, RoleRow};
 use nupeer_primitives::state::{Abort, Bug, Work};
 use nupeer_primitives::{AccountId, Hash, VerificationKey};
@@ -74,9 +74,9 @@ pub fn strike_slash(work: &mut Work<'_>, id: u64) -> Result<(), Abort> {
 }
 
 /// A slash waits while a proposal that would strike it is pending; one that is gone or waited before is left alone.
-pub fn slash_waits(work: &mut Work<'_>, now: &Now, id: u64, is_pending: bool) -> Result<(), Abort> {
-    let done =
-        work.attempt(|work| if is_pending { slashing::delay(work, id) } else { slashing::resume(work, now, id) })?;
+pub fn slash_waits(work: &mut Work<'_>, now: &Now, id: u64, by: ProposalId, is_pending: bool) -> Result<(), Abort> {
+    let done = work
+        .attempt(|work| if is_pending { slashing::delay(work, id, by) } else { slashing::resume(work, now, id, by) })?;
     // A refusal says that there is nothing to delay or resume: no part of the proposal's own life.
     drop(done);
     Ok(())
