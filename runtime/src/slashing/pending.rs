@@ -25,8 +25,8 @@ record! {
         pub ppm: Option<u64>,
         /// Epoch at whose start it executes; never, while it is delayed.
         pub executes: Epoch,
-        /// The proposal that delayed it, if one did.
-        pub delayed_by: Option<ProposalId>,
+        /// The proposal that delayed it, if one did, and the epoch at whose start it would have executed.
+        pub delayed_by: Option<(ProposalId, Epoch)>,
         /// Who reported it, if that is not the owner.
         pub reporter: Option<AccountId>,
         /// Who suffered from it.
@@ -98,17 +98,22 @@ pub fn delay(work: &mut Work<'_>, id: u64, by: ProposalId) -> Result<(), Abort> 
     if pending.delayed_by.is_some() {
         return Err(SlashingError::SlashFinal { id }.into());
     }
-    requeue(work, id, Pending { delayed_by: Some(by), ..pending }, NEVER);
+    let delayed_by = Some((by, pending.executes));
+    requeue(work, id, Pending { delayed_by, ..pending }, NEVER);
     Ok(())
 }
 
-/// A StrikeSlash proposal is final and did not execute: the slash that it delayed is due at the next epoch start. What
-/// another one delayed goes on waiting, or whoever files and drops a proposal would end the delay.
+/// A StrikeSlash proposal is final and did not execute: the slash that it delayed is due when it would have been, at the
+/// next epoch start at the earliest. What another one delayed goes on waiting, or whoever files and drops a proposal
+/// would end the delay.
 pub fn resume(work: &mut Work<'_>, now: &Now, id: u64, by: ProposalId) -> Result<(), Abort> {
     let pending = load(work, id)?.ok_or(SlashingError::SlashUnknown { id })?;
-    if pending.executes == NEVER && pending.delayed_by == Some(by) {
-        let next = Epoch(now.consensus_epoch().0.saturating_add(1));
-        requeue(work, id, pending, next);
+    match pending.delayed_by {
+        Some((delayer, due)) if delayer == by && pending.executes == NEVER => {
+            let next = Epoch(now.consensus_epoch().0.saturating_add(1));
+            requeue(work, id, pending, due.max(next));
+        }
+        Some(_) | None => {}
     }
     Ok(())
 }

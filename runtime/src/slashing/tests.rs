@@ -321,6 +321,24 @@ fn only_the_proposal_that_delayed_a_slash_lets_it_go_on() {
 }
 
 #[test]
+fn a_delay_never_brings_a_slash_forward() {
+    let (operators, mut chain) = ten();
+    let slow = |work: &mut Work<'_>, _: &BlockContext, _: &Now| {
+        work.put(crate::params::key("slash.delay"), &3u64);
+        Ok::<(), Abort>(())
+    };
+    assert_eq!(chain.run(slow), "");
+    let evidence = operators[0].two_headers(&chain, 5);
+    assert_eq!(chain.report(&evidence), "");
+    assert_eq!(chain.run(|work, _, _| delay(work, 1, STRIKE)), "");
+    assert_eq!(chain.run(|work, _, now| resume(work, now, 1, STRIKE)), "");
+    chain.epochs(2);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T, "due three epochs after it was accepted");
+    chain.epochs(1);
+    assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 900 * T);
+}
+
+#[test]
 fn an_offender_counts_while_one_of_its_offences_stands() {
     let (operators, mut chain) = ten();
     for (operator, slot) in [(0, 5), (0, 6), (1, 5)] {
