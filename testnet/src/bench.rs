@@ -10,6 +10,7 @@
 //! No network between machines and no parallel load: one block, one node, one core at a time.
 
 mod chain;
+mod dao;
 mod engine;
 mod headers;
 mod http;
@@ -41,7 +42,7 @@ pub struct Options {
 /// A part and what measures it. Rows of parts after the first may be ratios of its limit.
 type Part = (&'static str, fn(&Limit) -> Result<Vec<Row>>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("transfers", transfers::measure),
     ("engine", engine::measure),
     ("http", http::measure),
@@ -49,6 +50,7 @@ const PARTS: [Part; 8] = [
     ("orders", orders::measure),
     ("tree", tree::measure),
     ("headers", headers::measure),
+    ("dao", dao::measure),
     ("processes", processes::measure),
 ];
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
-use nupeer_testnet::{bench, kill, sim, up};
+use nupeer_testnet::{bench, economy, kill, sim, up};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +23,7 @@ Examples:
   nupeer-testnet sim --seed 7 --nodes 6 --slots 200  one simulated history
   nupeer-testnet sim --seeds 200 --json              many, one line each
   nupeer-testnet kill --rounds 100 --seed 7          kill -9 of real processes while an app is used
+  nupeer-testnet economy --seed 7                    attacks on tokens and the DAO, with profit and loss
   nupeer-testnet bench
 
 Exit codes: 0 good, 1 failed (the reason is on standard error), 2 wrong usage"
@@ -40,6 +41,8 @@ enum Command {
     Sim(SimArguments),
     /// Kill processes of a real network while its app is used, then compare everything
     Kill(KillArguments),
+    /// Play the attacks on tokens and the DAO, and print what each attacker gains and loses
+    Economy(EconomyArguments),
     /// Measure speed beside the machine's own limit
     Bench(bench::Options),
 }
@@ -80,6 +83,31 @@ struct SimArguments {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nupeer-testnet economy --seed 7                          every attack once: profit and loss, promise, verdict
+  nupeer-testnet economy --seed 7 --only wash-trading      one attack
+  nupeer-testnet economy --seeds 20 --json                 twenty seeds, one JSON object a line
+
+Amounts are differences of everything an agent owns, free and locked. The same seed gives the same output.
+Exit code 1 if a promise of the specifications was broken; the command that plays it again is printed.")]
+struct EconomyArguments {
+    /// First seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
+    /// One attack: wash-trading, quorum-griefing, flash-bonding, deposit-spam, bribed-delegate, split-wallets,
+    /// dormant-keys, sham-challenger, slash-evasion, self-reporting
+    #[arg(long, value_name = "ATTACK")]
+    only: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct KillArguments {
     /// Chooses blows and moments
     #[arg(long, default_value_t = 1)]
@@ -100,6 +128,7 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up(arguments),
         Command::Sim(arguments) => simulate(&arguments),
         Command::Kill(arguments) => kill_processes(arguments),
+        Command::Economy(arguments) => play_economy(&arguments),
         Command::Bench(options) => bench::run(&options),
     };
     match done {
@@ -135,6 +164,21 @@ fn kill_processes(arguments: KillArguments) -> Result<()> {
     })?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     if report.violations.is_empty() { Ok(()) } else { bail!("broken: {}", report.violations.join("; ")) }
+}
+
+fn play_economy(arguments: &EconomyArguments) -> Result<()> {
+    let mut broken = Vec::new();
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let report = economy::run(seed, arguments.only.as_deref())?;
+        if arguments.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            println!("seed {seed}\n");
+            report.stories.iter().for_each(|story| println!("{}", story.to_text()));
+        }
+        broken.extend(report.broken());
+    }
+    if broken.is_empty() { Ok(()) } else { bail!("broken promises:\n  {}", broken.join("\n  ")) }
 }
 
 fn simulate(arguments: &SimArguments) -> Result<()> {
