@@ -50,8 +50,8 @@ fn step(bond: &mut Bond, terms: &mut UnbondingTerms, op: &Value) -> Result<Value
     Ok(out)
 }
 
-/// +1 or -1; the format names no field for it, so the only number of the operation is meant.
+/// +1 or -1; the format names no field for it, so the only number of the operation besides its time is meant.
 fn holds(op: &Value) -> Result<i64, Malformed> {
-    let fields = op.as_object().into_iter().flatten();
+    let fields = op.as_object().into_iter().flatten().filter(|(name, _)| !["epoch", "gt"].contains(&name.as_str()));
     fields.filter_map(|(_, value)| value.as_i64()).next().ok_or_else(|| malformed("hold", "+1 or -1"))
 }
