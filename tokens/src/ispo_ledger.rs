@@ -163,23 +163,24 @@ pub fn root(work: &Work<'_>) -> Result<Option<Root>, Bug> {
     work.get(&root_key())
 }
 
-/// Fixes the pots of a Cardano epoch, unless those before it still wait or no pool is listed.
+/// Fixes the pots of a Cardano epoch, unless those before it still wait. Budgets restart whether or not pools share
+/// them: a token without a list earns nothing, and what was not earned is never minted later (tokens.md §2).
 pub fn column(work: &mut Work<'_>, cardano_epoch: u64) -> Result<(), Bug> {
     let lists = NATIVE.map(|token| listed(work, token));
     let lists = lists.into_iter().collect::<Result<Vec<_>, Bug>>()?;
     let is_known = root(work)?.is_some_and(|root| root.cardano_epoch >= cardano_epoch);
-    if is_known || work.has(&pots_key()) || lists.iter().all(Vec::is_empty) {
+    if is_known || work.has(&pots_key()) {
         return Ok(());
     }
     let mut amounts = Vec::new();
     for (token, list) in NATIVE.into_iter().zip(&lists) {
-        let amount = if list.is_empty() { 0 } else { budget(work, token)? };
-        if amount > 0 {
-            work.remove(budget_key(token));
-        }
-        amounts.push(Amount::new(amount));
+        let pot = budget(work, token)?;
+        work.remove(budget_key(token));
+        amounts.push(Amount::new(if list.is_empty() { 0 } else { pot }));
     }
-    work.put(pots_key(), &Pots { epoch: cardano_epoch, amounts, lists });
+    if lists.iter().any(|list| !list.is_empty()) {
+        work.put(pots_key(), &Pots { epoch: cardano_epoch, amounts, lists });
+    }
     Ok(())
 }
 
