@@ -20,6 +20,7 @@
 //! - A revoked nullifier may be certified again by the issuer that revoked it, unless it was for fraud: to the same
 //!   person, who may have lost the account.
 
+pub mod daily_key;
 pub mod developer;
 pub mod device;
 pub mod hot_key;

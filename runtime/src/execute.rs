@@ -130,6 +130,7 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         | Action::Reclaim { .. }
         | Action::SettleBatch { .. }
         | Action::Claim { .. }
+        | Action::Equivocation { .. }
         | Action::WipeReceipt { .. }
         | Action::Delegates { .. }
         | Action::Wrap { .. } => market::execute(work, ctx, actor, action),

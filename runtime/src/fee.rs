@@ -28,6 +28,8 @@ pub fn action_weight(action: &Action) -> u64 {
             per_item.saturating_add((signatures as u64).saturating_mul(WEIGHT_ED25519)).saturating_add(20)
         }
         Action::Claim { .. } | Action::Ready { .. } => 40 + WEIGHT_ED25519,
+        // Both signatures, the lease, and the bond with its slash.
+        Action::Equivocation { .. } => 100 + 2 * WEIGHT_ED25519,
         Action::Bid { .. } | Action::Ask { .. } | Action::PairOrder { .. } => 40,
         Action::Evidence { .. } => 20 + 2 * WEIGHT_CERTIFICATE,
         Action::DeviceTake { .. } => 40 + WEIGHT_ED25519,

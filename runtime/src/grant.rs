@@ -2,15 +2,21 @@
 //!
 //! A grant made by listing a host carries that host and reaches its asks and lease actions only. No grant reaches
 //! transfer, bonds, withdrawal or grants.
+//!
+//! The daily key of a role NFT (action 0807) needs no grant: it acts as long as the NFT is valid, and does what the role
+//! is for and nothing else. `reach` is the one table of what reaches what.
 
 use crate::context::{Actor, BlockContext, Session};
 use crate::core::account;
 use crate::core::error::CoreError;
+use crate::credentials::daily_key;
 use crate::error::Rejected;
+use crate::governance::Now;
 use alloc::vec::Vec;
 use nupeer_primitives::action::{Action, grant_scope};
 use nupeer_primitives::state::{Abort, Bug, Key, Work};
 use nupeer_primitives::{AccountId, Amount, AssetId, HostId, Slot, VerificationKey, record};
+use nupeer_tokens::credential::nft::kind;
 
 /// Session keys per account (ledger.md §12).
 pub const GRANTS_MAX: u32 = 32;
@@ -93,24 +99,27 @@ pub fn remove(work: &mut Work<'_>, owner: &AccountId, session_key: &Verification
 /// Whether `session_key` may do `action` for `owner` now; the actor to run it as.
 pub fn authorise(
     work: &Work<'_>,
-    slot: Slot,
+    ctx: &BlockContext,
     owner: &AccountId,
     session_key: &VerificationKey,
     action: &Action,
 ) -> Result<Actor, Abort> {
-    let refused = || Rejected::SessionScope { account: *owner, action: action.name() };
-    let grant: Grant = work.get(&key(owner, session_key))?.ok_or_else(refused)?;
-    if grant.until < slot {
-        return Err(Rejected::SessionExpired { until: grant.until, slot }.into());
+    let refused = Rejected::SessionScope { account: *owner, action: action.name() };
+    let Reach { is_hosts, scope, role } = reach(action);
+    let acts = |host| Actor { account: *owner, session: Some(Session { key: *session_key, host }) };
+    if let Some(kind) = role {
+        let is_daily_key = daily_key::acts(work, &Now::of(work, ctx)?, owner, session_key, kind)?;
+        return if is_daily_key { Ok(acts(None)) } else { Err(refused.into()) };
+    }
+    let Some(grant) = work.get::<Grant>(&key(owner, session_key))? else { return Err(refused.into()) };
+    if grant.until < ctx.slot {
+        return Err(Rejected::SessionExpired { until: grant.until, slot: ctx.slot }.into());
     }
     let allowed = match grant.host {
-        Some(_) => is_host_action(action),
-        None => scope_of(action).is_some_and(|scope| grant.scopes & scope != 0),
+        Some(_) => is_hosts,
+        None => scope.is_some_and(|scope| grant.scopes & scope != 0),
     };
-    if !allowed {
-        return Err(refused().into());
-    }
-    Ok(Actor { account: *owner, session: Some(Session { key: *session_key, host: grant.host }) })
+    if allowed { Ok(acts(grant.host)) } else { Err(refused.into()) }
 }
 
 /// Takes a session key's spending off its limit. An account's own key has none.
@@ -128,85 +137,53 @@ pub fn spend(work: &mut Work<'_>, actor: &Actor, asset: AssetId, amount: Amount)
     Ok(())
 }
 
-fn is_host_action(action: &Action) -> bool {
-    match action {
-        Action::Ask { .. }
-        | Action::Cancel { .. }
-        | Action::Accept { .. }
-        | Action::Decline { .. }
-        | Action::Ready { .. }
-        | Action::Reclaim { .. }
-        | Action::SettleBatch { .. }
-        | Action::Claim { .. }
-        | Action::WipeReceipt { .. } => true,
-        Action::Transfer { .. }
-        | Action::Bond { .. }
-        | Action::Unbond { .. }
-        | Action::Release { .. }
-        | Action::Delegate { .. }
-        | Action::Pledge { .. }
-        | Action::Unpledge { .. }
-        | Action::PoolSet { .. }
-        | Action::PoolUnjail { .. }
-        | Action::ClaimRewards { .. }
-        | Action::Ping {}
-        | Action::IspoAttest { .. }
-        | Action::IspoClaim { .. }
-        | Action::GrantKey { .. }
-        | Action::RevokeKey { .. }
-        | Action::Candidate { .. }
-        | Action::CandidateWithdraw { .. }
-        | Action::Support { .. }
-        | Action::Resign { .. }
-        | Action::DelegateVote { .. }
-        | Action::Propose { .. }
-        | Action::Deposit { .. }
-        | Action::CancelProposal { .. }
-        | Action::Adopt { .. }
-        | Action::Stance { .. }
-        | Action::Sponsor { .. }
-        | Action::Vote { .. }
-        | Action::Execute { .. }
-        | Action::SignalReady { .. }
-        | Action::Pause { .. }
-        | Action::Provider { .. }
-        | Action::ProviderBond { .. }
-        | Action::Host { .. }
-        | Action::HostSet { .. }
-        | Action::Bid { .. }
-        | Action::PairOrder { .. }
-        | Action::Edge { .. }
-        | Action::TopUp { .. }
-        | Action::SetTopUpRule { .. }
-        | Action::LeaseWithdraw { .. }
-        | Action::Close { .. }
-        | Action::Delegates { .. }
-        | Action::Wrap { .. }
-        | Action::Evidence { .. }
-        | Action::ClaimStream { .. }
-        | Action::ClaimSalary { .. }
-        | Action::CredIssue { .. }
-        | Action::CredRevoke { .. }
-        | Action::RevocationRoot { .. }
-        | Action::DevAttest { .. }
-        | Action::OrgTake { .. }
-        | Action::DeviceTake { .. }
-        | Action::NftHotKey { .. } => false,
+/// Which keys besides the account's own reach an action.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// A host's session key.
+    is_hosts: bool,
+    /// A granted key of this scope.
+    scope: Option<u32>,
+    /// The daily key of a role NFT of this kind.
+    role: Option<u8>,
+}
+
+impl Reach {
+    /// The account's own key alone.
+    const OWNER: Self = Self { is_hosts: false, scope: None, role: None };
+    const HOST: Self = Self { is_hosts: true, ..Self::OWNER };
+    const fn scope(self, scope: u32) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+    const fn role(kind: u8) -> Self {
+        Self { role: Some(kind), ..Self::OWNER }
     }
 }
 
-/// The scope that a granted key needs; `None` = no grant reaches it.
-fn scope_of(action: &Action) -> Option<u32> {
+const fn reach(action: &Action) -> Reach {
     match action {
-        Action::Bid { .. }
-        | Action::Ask { .. }
-        | Action::PairOrder { .. }
-        | Action::Cancel { .. }
-        | Action::Close { .. } => Some(grant_scope::ORDERS),
-        Action::SettleBatch { .. } | Action::Claim { .. } | Action::Wrap { .. } => Some(grant_scope::RECEIPTS),
-        Action::TopUp { .. } => Some(grant_scope::TOP_UP),
-        Action::Support { .. } | Action::Vote { .. } => Some(grant_scope::VOTES),
+        Action::Ask { .. } | Action::Cancel { .. } => Reach::HOST.scope(grant_scope::ORDERS),
+        Action::Bid { .. } | Action::PairOrder { .. } | Action::Close { .. } => Reach::OWNER.scope(grant_scope::ORDERS),
+        Action::SettleBatch { .. } | Action::Claim { .. } => Reach::HOST.scope(grant_scope::RECEIPTS),
+        Action::Wrap { .. } => Reach::OWNER.scope(grant_scope::RECEIPTS),
+        Action::TopUp { .. } => Reach::OWNER.scope(grant_scope::TOP_UP),
+        Action::Support { .. } | Action::Vote { .. } => Reach::OWNER.scope(grant_scope::VOTES),
+        Action::Accept { .. }
+        | Action::Decline { .. }
+        | Action::Ready { .. }
+        | Action::Reclaim { .. }
+        | Action::WipeReceipt { .. } => Reach::HOST,
+        Action::Propose { .. }
+        | Action::CancelProposal { .. }
+        | Action::Adopt { .. }
+        | Action::Stance { .. }
+        | Action::Execute { .. }
+        | Action::Pause { .. } => Reach::role(kind::EXECUTIVE),
+        Action::DevAttest { .. } => Reach::role(kind::DEVELOPER),
+        Action::DeviceTake { .. } => Reach::role(kind::HARDWARE),
         Action::Transfer { .. }
+        | Action::GrantKey { .. }
+        | Action::RevokeKey { .. }
         | Action::Bond { .. }
         | Action::Unbond { .. }
         | Action::Release { .. }
@@ -216,46 +193,32 @@ fn scope_of(action: &Action) -> Option<u32> {
         | Action::PoolSet { .. }
         | Action::PoolUnjail { .. }
         | Action::ClaimRewards { .. }
+        | Action::Evidence { .. }
         | Action::Ping {}
         | Action::IspoAttest { .. }
         | Action::IspoClaim { .. }
-        | Action::GrantKey { .. }
-        | Action::RevokeKey { .. }
         | Action::Candidate { .. }
         | Action::CandidateWithdraw { .. }
         | Action::Resign { .. }
         | Action::DelegateVote { .. }
-        | Action::Propose { .. }
         | Action::Deposit { .. }
-        | Action::CancelProposal { .. }
-        | Action::Adopt { .. }
-        | Action::Stance { .. }
         | Action::Sponsor { .. }
-        | Action::Execute { .. }
         | Action::SignalReady { .. }
-        | Action::Pause { .. }
+        | Action::ClaimStream { .. }
+        | Action::ClaimSalary { .. }
         | Action::Provider { .. }
         | Action::ProviderBond { .. }
         | Action::Host { .. }
         | Action::HostSet { .. }
         | Action::Edge { .. }
-        | Action::Accept { .. }
-        | Action::Decline { .. }
-        | Action::Ready { .. }
         | Action::SetTopUpRule { .. }
         | Action::LeaseWithdraw { .. }
-        | Action::Reclaim { .. }
-        | Action::WipeReceipt { .. }
         | Action::Delegates { .. }
-        | Action::Evidence { .. }
-        | Action::ClaimStream { .. }
-        | Action::ClaimSalary { .. }
+        | Action::Equivocation { .. }
         | Action::CredIssue { .. }
         | Action::CredRevoke { .. }
         | Action::RevocationRoot { .. }
-        | Action::DevAttest { .. }
         | Action::OrgTake { .. }
-        | Action::DeviceTake { .. }
-        | Action::NftHotKey { .. } => None,
+        | Action::NftHotKey { .. } => Reach::OWNER,
     }
 }

@@ -27,6 +27,8 @@ pub mod finality;
 pub mod first_state;
 pub mod governance;
 pub mod grant;
+#[cfg(test)]
+mod ground;
 pub mod invariants;
 pub mod market;
 pub mod mempool_rules;

@@ -7,6 +7,7 @@
 //! | 0E 42 (epoch, bond, token) | [`SlashRecord`](nupeer_tokens::slashing::SlashRecord) |
 //! | 0E 43 (kind, epoch, pool) | weight of an offender of that kind |
 //! | 0E 44 slash | [`Pending`] · 0E 45 (epoch, slash) -> 1 · 0E 46 next slash |
+//! | 0E 47 provider | convictions of kind 5 ever |
 //!
 //! # The way of a slash
 //! 1. Accepted: the bond is held (nothing of it is released), a pool is jailed and earns nothing for the epoch.
@@ -20,7 +21,7 @@
 //!   through account `slashed` has left it by the end of the boundary.
 //!
 //! # What it deliberately does not do
-//! - S4 has no messages to judge yet: they come with the bridge. Metering equivocation comes with its market action.
+//! - S4 has no messages to judge yet: they come with the bridge.
 //! - A cancelled slash does not end the jail: that term is the operator's to serve.
 //!
 //! # Deviations
@@ -37,7 +38,7 @@ pub mod query;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{credential_fraud, misconduct, ruling};
+pub use accept::{credential_fraud, metering, misconduct, ruling};
 pub use bonds::Offender;
 pub use boundary::run as boundary;
 pub use invariants::check as invariants;

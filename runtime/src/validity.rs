@@ -196,7 +196,7 @@ pub fn admit(work: &Work<'_>, chain: &Chain, ctx: &BlockContext, tx: &CheckedTx)
         return Err(Rejected::Unauthorised { account }.into());
     }
     paused::check(work, &body.actions)?;
-    let actors = actors(work, ctx.slot, tx)?;
+    let actors = actors(work, ctx, tx)?;
     if tx.authorised.has_texts() {
         check_texts(work, chain, tx)?;
     }
@@ -226,12 +226,12 @@ fn check_interval(work: &Work<'_>, from: Slot, until: Slot, slot: Slot) -> Resul
     Ok(())
 }
 
-fn actors(work: &Work<'_>, slot: Slot, tx: &CheckedTx) -> Result<Vec<Actor>, Abort> {
+fn actors(work: &Work<'_>, ctx: &BlockContext, tx: &CheckedTx) -> Result<Vec<Actor>, Abort> {
     let mut out = Vec::with_capacity(tx.tx.body.actions.len());
     for step in &tx.tx.body.actions {
         let account = tx.tx.body.account(step.actor).ok_or(Bug::Missing { what: "actor of a decoded transaction" })?;
         let actor = match tx.authorised.authority(step.actor) {
-            Some(Authority::Session(key)) => grant::authorise(work, slot, &account, &key, &step.action)?,
+            Some(Authority::Session(key)) => grant::authorise(work, ctx, &account, &key, &step.action)?,
             Some(Authority::Key(_) | Authority::Text(_) | Authority::Script) => Actor { account, session: None },
             None => return Err(Rejected::Unauthorised { account }.into()),
         };

@@ -8,7 +8,7 @@ use nupeer_primitives::{Action, Amount, AssetId, Epoch, Hash};
 use nupeer_runtime::governance::query::{self, SeatInfo};
 use nupeer_runtime::preset::TEST_ISSUER_SEED;
 
-const CTO: RoleId = RoleId::CTO;
+pub const CTO: RoleId = RoleId::CTO;
 
 impl Devnet {
     fn seat(&self) -> SeatInfo {
@@ -31,10 +31,10 @@ fn support(no: u64) -> Action {
     Action::Support { role: CTO, candidate: Some(CandidateNo(no)) }
 }
 
-const NOBODY: Action = Action::Support { role: CTO, candidate: None };
+pub const NOBODY: Action = Action::Support { role: CTO, candidate: None };
 
 /// Four people of equal power; the first holds the seat for the first time.
-fn elected() -> (Devnet, Vec<Person>) {
+pub fn elected() -> (Devnet, Vec<Person>) {
     let people: Vec<Person> = (1..=4u8).map(|n| Person::new([n; 32])).collect();
     let (mut net, issuer) = (Devnet::new(&people), Person::new(TEST_ISSUER_SEED));
     let certified: Vec<_> = people.iter().zip(1u8..).map(|(person, n)| (&issuer, certify(person, n))).collect();

@@ -6,7 +6,7 @@ use nupeer_primitives::event::{Event, TxOutcome};
 use nupeer_primitives::genesis::GenesisPool;
 use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::imt::{self, MemoryTree};
-use nupeer_primitives::state::{Diff, MemoryState, apply_diff};
+use nupeer_primitives::state::{Abort, Diff, MemoryState, Work, apply_diff};
 use nupeer_primitives::tx::{ActorAction, TxBody};
 use nupeer_primitives::{
     AccountId, Action, Amount, AssetId, Block, BlockId, Cbor, Hash, Header, HeaderBody, Height, McRef, OpCert,
@@ -16,7 +16,7 @@ use nupeer_runtime::apply::build_block;
 use nupeer_runtime::first_state::first_state;
 use nupeer_runtime::preset::{Founders, Preset, TEST_ISSUER_SEED};
 use nupeer_runtime::validity::{Chain, CheckedTx};
-use nupeer_runtime::{BlockContext, apply_block, invariants};
+use nupeer_runtime::{BlockContext, apply_block, execute, invariants};
 use std::collections::BTreeMap;
 
 /// A whole unit.
@@ -124,23 +124,8 @@ impl Devnet {
     pub fn block(&mut self, steps: &[(&Person, Action)]) {
         let txs: Vec<Transaction> = steps.iter().map(|(by, action)| self.tx(by, action.clone())).collect();
         let txs = CheckedTx::all(&self.chain, txs).unwrap();
-        let (parent, height, slot) = self.tip;
-        let draft = HeaderBody {
-            height: Height(height.0 + 1),
-            slot: Slot(slot.0 + TICK),
-            parent,
-            issuer: self.leader,
-            vrf_key: [0; 32],
-            vrf: ([0; 64], [0; 80]),
-            body_size: 0,
-            body_hash: Hash::ZERO,
-            opcert: OpCert { hot_key: [0; 32], counter: 0, start: 0, sigma: Signature([0; 64]) },
-            version: (1, 0),
-            mc: McRef { hash: Hash::ZERO, slot: 0, height: 0 },
-            z: None,
-            state_root: Hash::ZERO,
-        };
-        let ctx = BlockContext::of(&self.chain, &draft, slot);
+        let draft = self.draft();
+        let ctx = BlockContext::of(&self.chain, &draft, self.tip.2);
         let built = build_block(&self.chain, &self.state, &self.tree, &ctx, &[], txs.iter(), &[0; 40]).unwrap();
         assert_eq!(built.refused, []);
         let header = HeaderBody {
@@ -160,6 +145,48 @@ impl Devnet {
         self.tip = (block.header.id(&self.chain.genesis), block.header.body.height, block.header.body.slot);
         self.events.extend(applied.record.events);
         invariants::check(&self.state).unwrap();
+    }
+
+    fn draft(&self) -> HeaderBody {
+        let (parent, height, slot) = self.tip;
+        HeaderBody {
+            height: Height(height.0 + 1),
+            slot: Slot(slot.0 + TICK),
+            parent,
+            issuer: self.leader,
+            vrf_key: [0; 32],
+            vrf: ([0; 64], [0; 80]),
+            body_size: 0,
+            body_hash: Hash::ZERO,
+            opcert: OpCert { hot_key: [0; 32], counter: 0, start: 0, sigma: Signature([0; 64]) },
+            version: (1, 0),
+            mc: McRef { hash: Hash::ZERO, slot: 0, height: 0 },
+            z: None,
+            state_root: Hash::ZERO,
+        }
+    }
+
+    /// What would become of an action of `owner` that another key signs for it now; the rule that refuses it.
+    pub fn would(&self, owner: &Person, key: &Person, action: Action) -> Result<(), &'static str> {
+        let body = TxBody {
+            payer: owner.account(),
+            seq: self.seqs.get(&owner.account()).copied().unwrap_or(0),
+            from: self.tip.2,
+            until: Slot(self.tip.2.0 + 100),
+            max_fee: Amount::new(TOKEN),
+            cosigners: Vec::new(),
+            actions: vec![ActorAction { actor: 0, action }],
+            memo: None,
+        };
+        let signature = key.sign(&body.id(&self.chain.genesis).0);
+        let witnesses = vec![Witness::Session { owner: owner.account(), key: key.key(), signature }];
+        let txs = CheckedTx::all(&self.chain, vec![Transaction { body, witnesses }]).unwrap();
+        let ctx = BlockContext::of(&self.chain, &self.draft(), self.tip.2);
+        match execute::run(&mut Work::new(&self.state), &self.chain, &ctx, &txs[0]).map(|ran| ran.failure) {
+            Ok(None) => Ok(()),
+            Ok(Some(Abort::Rule { name, .. })) | Err(Abort::Rule { name, .. }) => Err(name),
+            Ok(Some(Abort::Bug(bug))) | Err(Abort::Bug(bug)) => panic!("{bug}"),
+        }
     }
 
     pub fn ticks(&mut self, count: u64) {

@@ -195,6 +195,8 @@ actions! {
     0x050A SettleBatch { items: Vec<SignedReceipt> }
     /// A receipt without a second signature; pays after its window.
     0x050B Claim { receipt: SignedReceipt }
+    /// Two receipts of one number that the host's key signed and that say different things.
+    0x050F Equivocation { r1: SignedReceipt, r2: SignedReceipt }
     /// Nothing of the workload is left on the host.
     0x0510 WipeReceipt { lease: LeaseId, volumes: Vec<[u8; 32]>, method: WipeMethod }
     /// Who else may act for the tenant.
@@ -249,6 +251,7 @@ impl Action {
                 items.iter().try_for_each(SignedReceipt::check)
             }
             Self::Claim { receipt } => receipt.check(),
+            Self::Equivocation { r1, r2 } => r1.check().and_then(|()| r2.check()),
             Self::Propose { actions, .. } => at_most(actions.len(), PROPOSAL_ACTIONS_LIMIT),
             Self::WipeReceipt { volumes, .. } => at_most(volumes.len(), 8),
             Self::Delegates { delegates, .. } => at_most(delegates.len(), DELEGATES_MAX),

@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 use super::*;
-use crate::params::PARAMETERS;
-use crate::preset::{Founders, Preset, TEST_ISSUER};
+use crate::ground;
+use crate::preset::TEST_ISSUER;
+use alloc::vec::Vec;
 use ed25519_zebra::SigningKey;
 use nupeer_primitives::credential::{DeviceAttestation, RevokeReason, device_digest};
 use nupeer_primitives::governance::RoleId;
 use nupeer_primitives::market::Family;
 use nupeer_primitives::proposal::IssuerOp;
 use nupeer_primitives::state::{MemoryState, apply_diff};
-use nupeer_primitives::{BlockId, Epoch, GenesisHash, Hash, Height, PoolId, Signature, Slot, VerificationKey};
+use nupeer_primitives::{Epoch, GenesisHash, Hash, Height, Signature, Slot, VerificationKey};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
 use nupeer_tokens::credential::nft::{self, HOT_KEY_DELAY_TICKS};
@@ -28,19 +29,10 @@ struct Chain {
 
 impl Chain {
     fn new() -> Self {
-        let founders = Founders {
-            name: "test".into(),
-            system_start_ms: 0,
-            seed: Hash::ZERO,
-            accounts: alloc::vec::Vec::new(),
-            pools: alloc::vec::Vec::new(),
-        };
-        let genesis = Preset::Devnet.genesis(founders);
+        let genesis = ground::genesis(Vec::new(), Vec::new());
         let empty = MemoryState::new();
         let mut work = Work::new(&empty);
-        for (p, (_, value)) in PARAMETERS.iter().zip(&genesis.parameters) {
-            work.put(crate::params::key(p.name), value);
-        }
+        ground::write_parameters(&mut work, &genesis);
         for row in &genesis.assets {
             work.put(asset::key(row.id), &AssetRecord::new(row.clone()));
         }
@@ -53,14 +45,9 @@ impl Chain {
         apply_diff(&mut state, &work.finish().0);
         let ctx = BlockContext {
             genesis: GenesisHash(Hash([7; 32])),
-            constants: genesis.constants,
             height: Height(1),
             slot: Slot(1),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: PoolId([0; 28]),
-            opcert_counter: 0,
+            ..ground::context(&genesis)
         };
         Self { state, ctx, now: Now { epoch: 4, gt: 0, tick: 9 } }
     }

@@ -1,6 +1,7 @@
 //! Power, support, seats and votes over state: brute force after every block, whole lives through blocks.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
+mod bounded;
 mod lives;
 mod proposals;
 mod random;
@@ -9,8 +10,8 @@ mod votes;
 use super::power::{Signed, reattach};
 use super::{Now, role_bond, roles, state};
 use crate::context::{Actor, BlockContext};
-use crate::params::{self, PARAMETERS};
-use crate::preset::{Founders, Preset};
+use crate::ground;
+use crate::params;
 use crate::system::{self, Cursor};
 use crate::tick;
 use alloc::vec::Vec;
@@ -20,7 +21,7 @@ use nupeer_primitives::cbor::{Bytes, Cbor};
 use nupeer_primitives::event::Event;
 use nupeer_primitives::governance::{CandidateNo, RoleId};
 use nupeer_primitives::state::{Abort, MemoryState, View, Work, apply_diff};
-use nupeer_primitives::{AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, PoolId, Slot, VerificationKey};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, Height, PoolId, Slot, VerificationKey};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
 use nupeer_tokens::bond::Bond;
@@ -46,19 +47,10 @@ struct Dao {
 
 impl Dao {
     fn new() -> Self {
-        let founders = Founders {
-            name: "test".into(),
-            system_start_ms: 0,
-            seed: Hash::ZERO,
-            accounts: Vec::new(),
-            pools: Vec::new(),
-        };
-        let genesis = Preset::Devnet.genesis(founders);
+        let genesis = ground::genesis(Vec::new(), Vec::new());
         let empty = MemoryState::new();
         let mut work = Work::new(&empty);
-        for (p, (_, value)) in PARAMETERS.iter().zip(&genesis.parameters) {
-            work.put(params::key(p.name), value);
-        }
+        ground::write_parameters(&mut work, &genesis);
         for row in &genesis.assets {
             let issued = if NATIVE.contains(&row.id) { u128::from(FUNDS) * u128::from(PEOPLE) } else { 0 };
             work.put(asset::key(row.id), &AssetRecord { issued, ..AssetRecord::new(row.clone()) });
@@ -81,17 +73,7 @@ impl Dao {
         let (diff, _) = work.finish();
         let mut state = MemoryState::new();
         apply_diff(&mut state, &diff);
-        let ctx = BlockContext {
-            genesis: genesis.hash(),
-            constants: genesis.constants,
-            height: Height(0),
-            slot: Slot(0),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: PoolId([0; 28]),
-            opcert_counter: 0,
-        };
+        let ctx = ground::context(&genesis);
         Self { state, ctx, events: Vec::new() }
     }
 

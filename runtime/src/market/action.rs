@@ -5,6 +5,7 @@ pub mod bid;
 pub mod cancel;
 pub mod delegates;
 pub mod edge;
+pub mod equivocation;
 pub mod host;
 pub mod host_set;
 pub mod hosting;
@@ -54,6 +55,7 @@ pub fn execute(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &
         Action::Close { lease } => tenancy::close(work, now_ms, actor, lease),
         Action::SettleBatch { items } => settle::settle_batch(work, ctx, now_ms, actor, items),
         Action::Claim { receipt } => settle::claim(work, ctx, now_ms, actor, receipt),
+        Action::Equivocation { r1, r2 } => equivocation::prove(work, ctx, now_ms, actor, r1, r2),
         Action::Delegates { lease, delegates } => delegates::delegates(work, now_ms, actor, lease, delegates),
         Action::Wrap { lease, host, wrap } => wrap::wrap(work, now_ms, actor, lease, *host, wrap),
         _ => Err(Bug::Missing { what: "handler of a market action" }.into()),

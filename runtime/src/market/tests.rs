@@ -1,14 +1,16 @@
 //! The exchange over state: whole lives through actions and blocks, with every invariant checked after each block.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
+mod equivocation;
 mod lives;
+mod payment;
 mod random;
 
 use super::lease::{Lease, LeaseState};
 use super::state::{self, Deal, key};
 use crate::context::{Actor, BlockContext, Session};
-use crate::params::{self, PARAMETERS};
-use crate::preset::{Founders, Preset, USD};
+use crate::ground;
+use crate::preset::USD;
 use crate::system::{self, Cursor};
 use alloc::vec::Vec;
 use ed25519_zebra::SigningKey;
@@ -19,8 +21,8 @@ use nupeer_primitives::market::{Ask, Bid, BidTerms, Family, Filters, Grade, Orde
 use nupeer_primitives::receipt::{MeterReceipt, Role, SignedReceipt};
 use nupeer_primitives::state::{Abort, MemoryState, Work, apply_diff};
 use nupeer_primitives::{
-    AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, HostId, InstrumentId, LeaseId, OrderId, PoolId,
-    Signature, Slot, VerificationKey, ZoneId,
+    AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, HostId, InstrumentId, LeaseId, OrderId, Signature, Slot,
+    VerificationKey, ZoneId,
 };
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
@@ -70,13 +72,7 @@ fn genesis() -> Genesis {
         .into_iter()
         .flat_map(|p| [(p.account(), AssetId::ADA, Amount::new(FUNDS)), (p.account(), USD, Amount::new(FUNDS))])
         .collect();
-    Preset::Devnet.genesis(Founders {
-        name: "test".into(),
-        system_start_ms: 0,
-        seed: Hash::ZERO,
-        accounts,
-        pools: Vec::new(),
-    })
+    ground::genesis(accounts, Vec::new())
 }
 
 impl Exchange {
@@ -85,9 +81,7 @@ impl Exchange {
         let genesis = genesis();
         let empty = MemoryState::new();
         let mut work = Work::new(&empty);
-        for (p, (_, value)) in PARAMETERS.iter().zip(&genesis.parameters) {
-            work.put(params::key(p.name), value);
-        }
+        ground::write_parameters(&mut work, &genesis);
         for row in &genesis.assets {
             let held = genesis.accounts.iter().filter(|(_, asset, _)| *asset == row.id).count() as u128;
             let record = AssetRecord { issued: held * u128::from(FUNDS), ..AssetRecord::new(row.clone()) };
@@ -102,17 +96,7 @@ impl Exchange {
         let (diff, _) = work.finish();
         let mut state = MemoryState::new();
         apply_diff(&mut state, &diff);
-        let ctx = BlockContext {
-            genesis: genesis.hash(),
-            constants: genesis.constants,
-            height: Height(0),
-            slot: Slot(0),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: PoolId([0; 28]),
-            opcert_counter: 0,
-        };
+        let ctx = ground::context(&genesis);
         Self { state, ctx, events: Vec::new() }
     }
 

@@ -13,6 +13,7 @@ use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, PoolId, record}
 use nupeer_tokens::slashing::{MILLION, OffenceKind, SlashRecord, SlashingError};
 use nupeer_tokens::stake::{self, pool, stake_key};
 use nupeer_tokens::supply::NATIVE;
+use nupeer_tokens::work_ledger;
 
 /// Keys of a pool that are remembered as having signed an offence.
 const TOMBSTONES_MAX: usize = 64;
@@ -39,6 +40,12 @@ pub fn weight_key(kind: OffenceKind, offence: Epoch, pool: &PoolId) -> Key {
 #[must_use]
 pub fn weights_key(kind: OffenceKind, offence: Epoch) -> Key {
     stake_key(0x43).u64(offence.0).u8(kind.code())
+}
+
+/// Key of how often a provider has ever been convicted of kind 5.
+#[must_use]
+pub fn offences_key(provider: &AccountId) -> Key {
+    stake_key(0x47).account(provider)
 }
 
 record! {
@@ -193,6 +200,36 @@ fn role_bond(
         offence: now.consensus_epoch(),
         ppm: Some(ppm),
         parties: Parties::default(),
+    };
+    accept(work, now, &charge)
+}
+
+/// Two readings for one number (kind 5): a fifth of the provider's position in $IaaS, then half, then everything, by
+/// offences ever; what the provider earned in the running epoch is void.
+pub fn metering(
+    work: &mut Work<'_>,
+    now: &Now,
+    provider: &AccountId,
+    reporter: AccountId,
+    victim: AccountId,
+) -> Result<Option<u64>, Abort> {
+    let at = offences_key(provider);
+    let before: u8 = work.get(&at)?.unwrap_or(0);
+    work.put(at, &before.saturating_add(1));
+    let ppm = match before {
+        0 => 200_000,
+        1 => 500_000,
+        _ => MILLION,
+    };
+    let token = AssetId::IAAS;
+    work_ledger::void(work, provider, token, now.epoch)?;
+    let charge = Charge {
+        offender: Offender::Position(*provider),
+        tokens: &[token],
+        kind: OffenceKind::Metering,
+        offence: now.consensus_epoch(),
+        ppm: Some(ppm),
+        parties: Parties { reporter: Some(reporter), victim: Some(victim) },
     };
     accept(work, now, &charge)
 }

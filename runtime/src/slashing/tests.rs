@@ -5,7 +5,7 @@ use super::*;
 use crate::context::BlockContext;
 use crate::first_state::first_state;
 use crate::governance::Now;
-use crate::preset::{Founders, Preset};
+use crate::ground;
 use alloc::vec::Vec;
 use ed25519_zebra::SigningKey;
 use nupeer_primitives::bls::SecretKey as BlsSecret;
@@ -111,29 +111,16 @@ struct Chain {
 }
 
 fn genesis(operators: &[(Operator, u64)]) -> Genesis {
-    Preset::Devnet.genesis(Founders {
-        name: "test".into(),
-        system_start_ms: 0,
-        seed: Hash::ZERO,
-        accounts: Vec::from([(REPORTER, AssetId::IAAS, Amount::new(T))]),
-        pools: operators.iter().map(|(operator, units)| operator.genesis(*units)).collect(),
-    })
+    ground::genesis(
+        Vec::from([(REPORTER, AssetId::IAAS, Amount::new(T))]),
+        operators.iter().map(|(operator, units)| operator.genesis(*units)).collect(),
+    )
 }
 
 impl Chain {
     fn new(operators: &[(Operator, u64)]) -> Self {
         let genesis = genesis(operators);
-        let ctx = BlockContext {
-            genesis: genesis.hash(),
-            constants: genesis.constants,
-            height: Height(1),
-            slot: Slot(10),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: PoolId([0; 28]),
-            opcert_counter: 0,
-        };
+        let ctx = BlockContext { height: Height(1), slot: Slot(10), ..ground::context(&genesis) };
         Self { state: first_state(&genesis).unwrap(), ctx, events: Vec::new() }
     }
 

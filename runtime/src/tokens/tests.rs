@@ -6,14 +6,14 @@ mod lives;
 mod random;
 
 use crate::context::{Actor, BlockContext};
-use crate::preset::{Founders, Preset};
+use crate::epoch;
+use crate::ground;
 use crate::system::{self, Cursor};
-use crate::{epoch, params};
 use alloc::vec::Vec;
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, MemoryState, Work, apply_diff};
-use nupeer_primitives::{AccountId, Amount, AssetId, BlockId, Epoch, Hash, Height, PoolId, Slot, VerificationKey};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, Hash, Height, PoolId, Slot, VerificationKey};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
 use nupeer_tokens::credential::Credential;
@@ -54,19 +54,10 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Self {
-        let founders = Founders {
-            name: "test".into(),
-            system_start_ms: 0,
-            seed: Hash::ZERO,
-            accounts: Vec::new(),
-            pools: Vec::new(),
-        };
-        let genesis = Preset::Devnet.genesis(founders);
+        let genesis = ground::genesis(Vec::new(), Vec::new());
         let empty = MemoryState::new();
         let mut work = Work::new(&empty);
-        for (name, value) in &genesis.parameters {
-            work.put(params::key(name), value);
-        }
+        ground::write_parameters(&mut work, &genesis);
         for row in &genesis.assets {
             let issued = if row.id.is_staking_token() { u128::from(8 * FUNDS + 3 * PLEDGE) } else { 0 };
             work.put(asset::key(row.id), &AssetRecord { issued, ..AssetRecord::new(row.clone()) });
@@ -98,17 +89,7 @@ impl Ledger {
         work.put(system::cursor_key(), &cursor);
         let mut state = MemoryState::new();
         apply_diff(&mut state, &work.finish().0);
-        let ctx = BlockContext {
-            genesis: genesis.hash(),
-            constants: genesis.constants,
-            height: Height(0),
-            slot: Slot(0),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: pool(0),
-            opcert_counter: 0,
-        };
+        let ctx = BlockContext { issuer: pool(0), ..ground::context(&genesis) };
         Self { state, ctx, events: Vec::new() }
     }
 

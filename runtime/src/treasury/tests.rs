@@ -3,12 +3,12 @@
 
 use super::*;
 use crate::context::BlockContext;
+use crate::ground;
 use crate::market;
-use crate::params::PARAMETERS;
-use crate::preset::{Founders, Preset, USD};
+use crate::preset::USD;
 use nupeer_primitives::market::OrderLife;
 use nupeer_primitives::state::{MemoryState, apply_diff};
-use nupeer_primitives::{AccountId, BlockId, Hash, Height, PoolId, Slot};
+use nupeer_primitives::{AccountId, Height, Slot};
 use nupeer_tokens::asset::{self, AssetRecord};
 use nupeer_tokens::bank::Balance;
 
@@ -25,19 +25,10 @@ struct Chain {
 impl Chain {
     /// The treasury owns `ada` and `usd` whole units.
     fn new(ada: u64, usd: u64) -> Self {
-        let founders = Founders {
-            name: "test".into(),
-            system_start_ms: 0,
-            seed: Hash::ZERO,
-            accounts: Vec::new(),
-            pools: Vec::new(),
-        };
-        let genesis = Preset::Devnet.genesis(founders);
+        let genesis = ground::genesis(Vec::new(), Vec::new());
         let empty = MemoryState::new();
         let mut work = Work::new(&empty);
-        for (p, (_, value)) in PARAMETERS.iter().zip(&genesis.parameters) {
-            work.put(params::key(p.name), value);
-        }
+        ground::write_parameters(&mut work, &genesis);
         for row in &genesis.assets {
             work.put(asset::key(row.id), &AssetRecord::new(row.clone()));
         }
@@ -51,17 +42,7 @@ impl Chain {
         first_state(&mut work, &genesis).unwrap();
         let mut state = MemoryState::new();
         apply_diff(&mut state, &work.finish().0);
-        let ctx = BlockContext {
-            genesis: genesis.hash(),
-            constants: genesis.constants,
-            height: Height(0),
-            slot: Slot(0),
-            parent: BlockId([0; 32]),
-            parent_slot: Slot(0),
-            vrf_out: [0; 64],
-            issuer: PoolId([0; 28]),
-            opcert_counter: 0,
-        };
+        let ctx = ground::context(&genesis);
         Self { state, ctx }
     }
 

@@ -20,7 +20,7 @@ const DEPOSIT: u64 = 10_000_000;
 const PAYEE: AccountId = AccountId([77; 28]);
 
 /// Everybody has an equal voice; the first six hold seats.
-fn dao() -> Dao {
+pub(super) fn dao() -> Dao {
     let mut dao = Dao::new();
     dao.act(1, &(1..=PEOPLE).map(|n| Step::Certify(n, 10_000)).collect::<Vec<_>>());
     let bonds = (1..=PEOPLE).flat_map(|n| NATIVE.map(|token| Step::Bond(n, token, 100_000_000_000)));
@@ -40,7 +40,7 @@ fn dao() -> Dao {
     dao
 }
 
-fn propose(class: Option<Class>, actions: Vec<Inner>) -> Action {
+pub(super) fn propose(class: Option<Class>, actions: Vec<Inner>) -> Action {
     Action::Propose {
         class: AskedClass(class),
         actions,

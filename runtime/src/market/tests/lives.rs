@@ -7,7 +7,7 @@ use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::market::{BondChange, Side, TopUpRule, lease_id, ready_digest};
 
 /// From nothing to an active lease with an edge.
-fn running(deposit: u64) -> (Exchange, LeaseId, HostId) {
+pub(super) fn running(deposit: u64) -> (Exchange, LeaseId, HostId) {
     let mut x = Exchange::new();
     let edge = Action::Edge {
         key: EDGE.key(),
