@@ -17,13 +17,17 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 other failure   2 wrong input   3 not found   4 refused by the chain (the rule's name is shown)
   5 node or gateway unreachable   6 timed out   7 keystore or password
+  8 in a block, but not final in time (--timeout; --wait included|none waits less)
 
 First steps:
   nupeer keys generate                       make 24 words and an encrypted keystore
   nupeer keys address                        your account, to be given to who pays you
   nupeer account                             what you own
   nupeer deploy app.yaml                     run an app on somebody's machine
-  nupeer lease list                          what runs, and until when it is funded";
+  nupeer lease list                          what runs, and until when it is funded
+  nupeer stake bond 1000 --token iaas        stake, to earn and to vote
+  nupeer dao agenda                          what the DAO wants of you, and by when
+  nupeer completions bash                    a script that completes commands in your shell";
 
 /// The exchange for compute, from the command line.
 #[derive(Debug, Parser)]
@@ -62,8 +66,8 @@ pub struct Globals {
     /// Sign the readable text (CIP-8) instead of the transaction id.
     #[arg(long, global = true)]
     pub sign_text: bool,
-    /// How far to wait for a transaction.
-    #[arg(long, global = true, value_enum, default_value_t = Wait::Included)]
+    /// How far to follow a transaction.
+    #[arg(long, global = true, env = "NUPEER_WAIT", value_enum, default_value_t = Wait::Final)]
     pub wait: Wait,
     /// Seconds to wait at most.
     #[arg(long, global = true, default_value_t = 120, value_name = "SECONDS")]
@@ -75,9 +79,9 @@ pub struct Globals {
 pub enum Wait {
     /// Not at all.
     None,
-    /// Until a block has it.
+    /// Until a block has it; the block may still be replaced.
     Included,
-    /// Until it can't be reverted.
+    /// Until nothing can revert it.
     Final,
 }
 
@@ -95,7 +99,7 @@ pub enum Command {
     },
     /// Pay somebody.
     #[command(
-        after_help = "Examples:\n  nupeer send nup_test1... 12.5\n  nupeer send nup_test1... 3 --asset usd --wait final"
+        after_help = "Examples:\n  nupeer send nup_test1... 12.5\n  nupeer send nup_test1... 3 --asset usd --wait included"
     )]
     Send {
         /// Receiver, bech32 or hex.
@@ -464,7 +468,7 @@ pub enum Tx {
         id: String,
     },
     /// Send a signed transaction from a file: CBOR, or hex of it.
-    #[command(after_help = "Examples:\n  nupeer tx submit signed.cbor\n  nupeer tx submit signed.hex --wait final")]
+    #[command(after_help = "Examples:\n  nupeer tx submit signed.cbor\n  nupeer tx submit signed.hex --wait none")]
     Submit {
         /// File.
         #[arg(value_hint = ValueHint::FilePath)]

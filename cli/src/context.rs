@@ -2,14 +2,14 @@
 
 use crate::args::{Globals, Wait};
 use crate::failure::{Exit, Failure};
-use crate::wallet::{Account, Keystore};
+use crate::wallet::{Account, Keystore, SessionKey};
 use indicatif::{ProgressBar, ProgressStyle};
 use nupeer_client::api::{AssetInfo, InstrumentInfo, Status, TxInfo};
 use nupeer_client::{Client, ClientError, build, genesis_json};
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::signing_text::{TextContext, render};
 use nupeer_primitives::witness::Network;
-use nupeer_primitives::{AccountId, Action, Amount, AssetId, GenesisHash, Transaction, TxBody, TxId};
+use nupeer_primitives::{AccountId, Action, Amount, AssetId, GenesisHash, PoolId, Transaction, TxBody, TxId, Witness};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -128,14 +128,29 @@ impl Context {
 
     /// As [`Self::transact`], with keys at hand and a wait of the command's own.
     pub async fn transact_as(&self, account: &Account, actions: Vec<Action>, wait: Wait) -> Result<TxInfo, Failure> {
+        let (body, status, genesis) = self.body(account.id(), actions).await?;
+        let tx = self.sign(account, body, &status, &genesis).await?;
+        self.send(&tx, &genesis, wait).await
+    }
+
+    /// As [`Self::transact`], for the account of a bare key.
+    pub async fn transact_with_key(&self, key: &SessionKey, actions: Vec<Action>) -> Result<TxInfo, Failure> {
+        let (body, _, genesis) = self.body(key.key().account(), actions).await?;
+        let signature = key.sign_digest(&body.id(&genesis).0);
+        let tx = Transaction { body, witnesses: vec![Witness::Key { key: key.key(), signature }] };
+        self.send(&tx, &genesis, self.globals.wait).await
+    }
+
+    async fn body(&self, payer: AccountId, actions: Vec<Action>) -> Result<(TxBody, Status, GenesisHash), Failure> {
         let status = self.client.status().await?;
         let genesis = build::genesis_hash(&status)?;
-        let info = self.client.account(&account.id()).await?;
-        let body = build::body(&status, &info, account.id(), actions)?;
-        let tx = self.sign(account, body, &status, &genesis).await?;
-        let id = tx.body.id(&genesis);
-        self.client.submit(&tx).await?;
-        self.follow(&id, wait).await
+        let info = self.client.account(&payer).await?;
+        Ok((build::body(&status, &info, payer, actions)?, status, genesis))
+    }
+
+    async fn send(&self, tx: &Transaction, genesis: &GenesisHash, wait: Wait) -> Result<TxInfo, Failure> {
+        self.client.submit(tx).await?;
+        self.follow(&tx.body.id(genesis), wait).await
     }
 
     async fn sign(
@@ -162,49 +177,61 @@ impl Context {
         Ok(assets.into_iter().map(|asset| (AssetId(asset.id), asset.ticker)).collect())
     }
 
-    /// Waits for a transaction. One that failed in its block is a refusal.
+    /// Waits for a transaction. One that failed in its block is a refusal, whether that block is final yet or not.
     pub async fn follow(&self, id: &TxId, wait: Wait) -> Result<TxInfo, Failure> {
-        let pending = || TxInfo {
-            id: id.to_hex(),
-            status: "pending".into(),
-            block: None,
-            outcome: None,
-            code: None,
-            fee: None,
-            events: Vec::new(),
-        };
+        let mut info = TxInfo::pending(id);
         if wait == Wait::None {
-            return Ok(pending());
+            return Ok(info);
         }
-        let goal = if wait == Wait::Final { "to be final" } else { "to enter a block" };
-        let progress = self.progress(&format!("waiting for transaction {} {goal}", crate::report::short(&id.to_hex())));
+        let name = crate::report::short(&id.to_hex());
+        let progress = self.progress(&format!("transaction {name} waits for a block"));
         let deadline = self.deadline();
         loop {
-            let info = match self.client.tx(id).await {
-                Ok(info) => info,
-                // The mempool may not have it yet, and a node may be away for a moment.
-                Err(ClientError::NotFound { .. }) => pending(),
-                Err(error) if error.is_retryable() => pending(),
+            match self.client.tx(id).await {
+                Ok(now) => info = now,
+                // The mempool may not have it yet, and a fork may have thrown it back.
+                Err(ClientError::NotFound { .. }) => info = TxInfo::pending(id),
+                // A node may be away for a moment.
+                Err(error) if error.is_retryable() => {}
                 Err(error) => return Err(error.into()),
-            };
-            let done = match wait {
-                Wait::None => true,
-                Wait::Included => info.status != "pending",
-                Wait::Final => info.status == "final",
-            };
-            if done {
-                progress.finish_and_clear();
-                return match info.outcome.as_deref() {
-                    None | Some("ok") => Ok(info),
-                    Some(name) => {
-                        let paid = info.fee.map_or(String::new(), |fee| format!("; the fee of {fee} ada is paid"));
-                        Err(Failure::refused(name, format!("transaction {id} failed in its block{paid}")))
-                    }
-                };
             }
-            self.pause(deadline, || format!("transaction {id} {goal}"), &format!("ask again: nupeer tx show {id}"))
-                .await?;
+            if let Some(name) = info.outcome.as_deref().filter(|name| *name != "ok") {
+                progress.finish_and_clear();
+                let paid = info.fee.map_or(String::new(), |fee| format!("; the fee of {fee} ada is paid"));
+                return Err(Failure::refused(name, format!("transaction {id} failed in its block{paid}")));
+            }
+            let is_included = info.block.is_some();
+            if (wait == Wait::Included && is_included) || info.status == "final" {
+                progress.finish_and_clear();
+                return Ok(info);
+            }
+            if let Some(block) = &info.block {
+                let upto = self.client.status().await.map(|status| status.final_point.height).unwrap_or_default();
+                progress.set_message(format!(
+                    "transaction {name} is included at height {}; final up to height {upto} so far",
+                    block.height
+                ));
+            }
+            if Instant::now() >= deadline {
+                progress.finish_and_clear();
+                return Err(self.too_late(&info));
+            }
+            tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// What was not reached in time, and how to ask again.
+    fn too_late(&self, info: &TxInfo) -> Failure {
+        let (id, seconds) = (&info.id, self.globals.timeout);
+        let failure = match &info.block {
+            None => ClientError::TimedOut { seconds, waiting_for: format!("transaction {id} to enter a block") }.into(),
+            Some(block) => {
+                let what =
+                    format!("transaction {id} is in block {}, which is not final after {seconds} s", block.height);
+                Failure::new(Exit::NotFinal, "cli.NotFinal", what)
+            }
+        };
+        failure.next(format!("ask again: nupeer tx show {id}"))
     }
 
     /// When waiting ends.
@@ -247,6 +274,12 @@ pub fn parse_account(text: &str) -> Result<AccountId, Failure> {
     AccountId::from_bech32(text)
         .map(|(_, id)| id)
         .map_err(|e| Failure::usage(format!("`{text}` is not an account: {e}")))
+}
+
+/// A pool id.
+pub fn parse_pool(text: &str) -> Result<PoolId, Failure> {
+    let wrong = || Failure::usage(format!("pool `{text}` is not 56 hex digits: see `nupeer node pools`"));
+    PoolId::from_hex(text).ok_or_else(wrong)
 }
 
 /// A decimal amount above zero.

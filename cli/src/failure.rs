@@ -25,6 +25,8 @@ pub enum Exit {
     TimedOut,
     /// Keystore or password.
     Keystore,
+    /// In a block, but not final in time.
+    NotFinal,
 }
 
 impl Exit {
@@ -39,6 +41,7 @@ impl Exit {
             Self::Unreachable => 5,
             Self::TimedOut => 6,
             Self::Keystore => 7,
+            Self::NotFinal => 8,
         }
     }
 }
@@ -114,9 +117,13 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.exit {
             Exit::Refused => write!(f, "refused by the chain: {}: {}", self.name, self.detail)?,
-            Exit::Other | Exit::Usage | Exit::NotFound | Exit::Unreachable | Exit::TimedOut | Exit::Keystore => {
-                f.write_str(&self.detail)?;
-            }
+            Exit::Other
+            | Exit::Usage
+            | Exit::NotFound
+            | Exit::Unreachable
+            | Exit::TimedOut
+            | Exit::Keystore
+            | Exit::NotFinal => f.write_str(&self.detail)?,
         }
         match &self.next {
             Some(next) => write!(f, "\n{next}"),

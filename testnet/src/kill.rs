@@ -73,7 +73,8 @@ pub struct Report {
 /// Runs it. An error means that it could not be run; broken promises stand in the report.
 pub fn run(options: &Options) -> Result<Report> {
     let signals = Signals::listen()?;
-    let network = Network { state: options.state.clone(), fresh: true, once: true, apps: options.apps.clone() };
+    let network =
+        Network { state: options.state.clone(), fresh: true, once: true, apps: options.apps.clone(), tour: None };
     let mut net = Testnet::prepare(&network, &signals)?;
     // An end that nobody brought about is a finding.
     net.revives = false;

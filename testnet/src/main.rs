@@ -1,7 +1,7 @@
 //! `nupeer-testnet`: a whole network on one machine, the simulator, the benches.
 
 use anyhow::{Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nupeer_testnet::{bench, economy, kill, sim, up};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 Examples:
   nupeer-testnet up                                  start, deploy, use, pay, stay (Ctrl-C ends all)
   nupeer-testnet up --once --fresh                   the whole life, then a JSON report
+  nupeer-testnet up --tour dao                       executives and proposals, told while they live (7 minutes)
   nupeer-testnet sim --seed 7 --nodes 6 --slots 200  one simulated history
   nupeer-testnet sim --seeds 200 --json              many, one line each
   nupeer-testnet kill --rounds 100 --seed 7          kill -9 of real processes while an app is used
@@ -58,9 +59,18 @@ struct UpArguments {
     /// Run the whole life, print a JSON report, end
     #[arg(long)]
     once: bool,
+    /// Play a story on a new network instead of the main job
+    #[arg(long, value_name = "STORY", value_enum)]
+    tour: Option<TourArgument>,
     /// Folder of the built demo apps
     #[arg(long, value_name = "DIR")]
     apps: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TourArgument {
+    /// The life of executives and of proposals
+    Dao,
 }
 
 #[derive(Args)]
@@ -146,11 +156,16 @@ fn cache() -> PathBuf {
 }
 
 fn up(arguments: UpArguments) -> Result<()> {
+    let tour = arguments.tour.map(|TourArgument::Dao| up::Story::Dao);
+    // The tour's own folder is anew each time; a folder that somebody named is emptied only when told so.
+    let fresh = arguments.fresh || (tour.is_some() && arguments.state.is_none());
+    let folder = if tour.is_some() { "testnet-dao" } else { "testnet" };
     up::run(&up::Options {
-        state: arguments.state.unwrap_or_else(|| cache().join("testnet")),
-        fresh: arguments.fresh,
+        state: arguments.state.unwrap_or_else(|| cache().join(folder)),
+        fresh,
         once: arguments.once,
         apps: arguments.apps.unwrap_or_else(|| cache().join("apps")),
+        tour,
     })
 }
 

@@ -13,6 +13,7 @@ pub mod network;
 pub mod process;
 pub mod programs;
 pub mod room;
+pub mod tour;
 
 use anyhow::{Context, Result, bail};
 use life::{Life, Narrator};
@@ -36,6 +37,15 @@ pub struct Options {
     pub once: bool,
     /// Folder of the built demo apps.
     pub apps: PathBuf,
+    /// Play a story instead of the main job.
+    pub tour: Option<Story>,
+}
+
+/// A story that a network can play.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Story {
+    /// The life of executives and proposals.
+    Dao,
 }
 
 /// Accounts of the demo; each has its own keystore.
@@ -45,7 +55,10 @@ const WALLETS: [&str; 4] = ["alice", "provider-1", "provider-2", "edge"];
 pub fn run(options: &Options) -> Result<()> {
     let signals = Signals::listen()?;
     let mut testnet = Testnet::prepare(options, &signals)?;
-    let outcome = testnet.start_all().and_then(|()| testnet.main_job(options));
+    let outcome = match options.tour {
+        None => testnet.start_all().and_then(|()| testnet.main_job(options)),
+        Some(Story::Dao) => testnet.start_nodes().and_then(|()| tour::run(&mut testnet, options)),
+    };
     let ended = testnet.end();
     match (outcome, ended) {
         // Whatever failed after Ctrl-C failed because of it.
@@ -115,7 +128,13 @@ pub struct Testnet {
 impl Testnet {
     /// Makes or finds a network's files; nothing runs yet.
     pub(crate) fn prepare(options: &Options, signals: &Signals) -> Result<Self> {
-        room::must_have_app(&options.apps, life::APP)?;
+        let (cast, founders): (&[&str], usize) = match options.tour {
+            None => (&WALLETS, 0),
+            Some(Story::Dao) => (&tour::CAST, tour::FOUNDERS),
+        };
+        if options.tour.is_none() {
+            room::must_have_app(&options.apps, life::APP)?;
+        }
         let state = options.state.clone();
         std::fs::create_dir_all(&state).with_context(|| format!("making the state folder {}", state.display()))?;
         let state = state.canonicalize()?;
@@ -123,17 +142,19 @@ impl Testnet {
         let lock = lock(&state)?;
         if options.fresh {
             empty(&state)?;
+        } else if options.tour.is_some() && state.join("genesis.json").exists() {
+            bail!("a tour begins with a new chain: add --fresh, which removes the one in {}", state.display());
         }
         let tell = Narrator::new();
         tell.step("network", &format!("state in {}", state.display()));
         let network = Network::load_or_make(&state)?;
         let programs = Programs::beside_us()?;
         let mut wallets = Vec::new();
-        for name in WALLETS {
+        for name in cast {
             wallets.push(Wallet::open_or_make(&programs, &state.join("wallets"), name, &network)?);
         }
         let accounts: Vec<AccountId> = wallets.iter().map(|wallet| wallet.account).collect();
-        network::write_chain(&state, &accounts)?;
+        network::write_chain(&state, &accounts, accounts.get(..founders).unwrap_or_default())?;
         let stop = Arc::clone(&signals.stop);
         Ok(Self { state, network, programs, wallets, processes: Vec::new(), revives: true, stop, _lock: lock, tell })
     }
@@ -157,8 +178,14 @@ impl Testnet {
         Ok(())
     }
 
-    /// Starts nodes, gateway and providers, and waits until lots are offered.
-    pub(crate) fn start_all(&mut self) -> Result<()> {
+    /// Key of the test issuer, which certifies anybody.
+    #[must_use]
+    pub fn issuer_key(&self) -> PathBuf {
+        self.state.join(network::ISSUER_KEY)
+    }
+
+    /// Starts the nodes and waits for blocks.
+    pub(crate) fn start_nodes(&mut self) -> Result<()> {
         let ports = self.network.p2p_ports.iter().zip(&self.network.api_ports).map(|(p2p, api)| [*p2p, *api]);
         for (index, ports) in ports.collect::<Vec<_>>().into_iter().enumerate() {
             let config = network::write_node_config(&self.state, &self.network, index)?;
@@ -169,7 +196,12 @@ impl Testnet {
         self.wait_for("blocks", Duration::from_secs(90), |net| {
             let status = net.wallet("alice")?.run(&["node", "status"]).ok();
             Ok(status.and_then(|s| (s["tip"]["height"].as_u64()? >= 1 && s["mode"] == "following").then_some(())))
-        })?;
+        })
+    }
+
+    /// Starts nodes, gateway and providers, and waits until lots are offered.
+    pub(crate) fn start_all(&mut self) -> Result<()> {
+        self.start_nodes()?;
         self.start_edge()?;
         for index in 1..=2 {
             self.start_provider(index)?;
@@ -290,10 +322,26 @@ impl Testnet {
             return Ok(());
         }
         self.print_endpoints(&life)?;
+        self.stay()
+    }
+
+    /// Keeps all running until Ctrl-C.
+    pub(crate) fn stay(&mut self) -> Result<()> {
         loop {
             self.must_live()?;
             std::thread::sleep(Duration::from_millis(300));
         }
+    }
+
+    /// How to go on with the DAO by oneself.
+    pub(crate) fn print_voices(&self) -> Result<()> {
+        let (wallet, cli) = (self.wallet("vera")?, self.programs.cli.display().to_string());
+        println!("\n  export NUPEER_NODE={} NUPEER_PASSWORD={}", self.network.api_url(), programs::PASSWORD);
+        println!("  export NUPEER_KEYSTORE={}     (beside it: {})", wallet.keystore.display(), tour::CAST.join(", "));
+        println!("  {cli} dao seats\n  {cli} dao proposals\n  {cli} dao agenda\n  {cli} stake show");
+        println!("  {cli} dao certify ... --issuer-key {}", self.issuer_key().display());
+        println!("\n  Ctrl-C ends every process");
+        Ok(())
     }
 
     fn print_endpoints(&self, life: &Life) -> Result<()> {

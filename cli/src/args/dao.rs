@@ -23,6 +23,12 @@ pub enum Dao {
         /// bech32 or hex [default: your own].
         id: Option<String>,
     },
+    /// What you must do, before when, and what follows otherwise; most urgent first.
+    #[command(after_help = "Examples:\n  nupeer dao agenda\n  nupeer dao agenda nup_test1... --json")]
+    Agenda {
+        /// bech32 or hex [default: your own].
+        id: Option<String>,
+    },
     /// Stand for a role, with a role bond. Needs a level 2 credential.
     #[command(after_help = "Examples:\n  nupeer dao stand CTO --bond 100 --uri https://example.org/programme")]
     Stand {
@@ -144,7 +150,10 @@ Examples:
         id: Option<String>,
     },
     /// Certify somebody, as an issuer that the DAO has named.
-    #[command(after_help = "Examples:\n  nupeer dao certify nup_test1... --level 1 --until 60 --nullifier 64hex")]
+    #[command(after_help = "\
+Examples:
+  nupeer dao certify nup_test1... --level 1 --until 60 --nullifier 64hex
+  nupeer dao certify nup_test1... --level 2 --until 60 --nullifier 64hex --issuer-key issuer.key")]
     Certify {
         /// bech32 or hex.
         holder: String,
@@ -157,6 +166,9 @@ Examples:
         /// Hash of the person's secret, hex: one holder per person.
         #[arg(long)]
         nullifier: String,
+        /// Key file of the issuer, 64 hex digits [default: the account of the keystore is the issuer].
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        issuer_key: Option<std::path::PathBuf>,
     },
 }
 

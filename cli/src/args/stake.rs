@@ -75,14 +75,30 @@ pub enum Stake {
         token: String,
     },
     /// What your stake would earn at today's rates, an estimate.
-    #[command(after_help = "Examples:\n  nupeer stake forecast\n  nupeer stake forecast --amount 1000 --token saas")]
+    #[command(
+        after_help = "Examples:\n  nupeer stake forecast\n  nupeer stake forecast --amount 1000 --token saas --pool 1f0c..."
+    )]
     Forecast {
-        /// Decimal amount [default: what you have bonded].
+        /// Decimal amount, on top of what the pool has [default: what you have bonded].
         #[arg(long)]
         amount: Option<String>,
+        /// Pool id, hex [default: the one that you earn in].
+        #[arg(long)]
+        pool: Option<String>,
         /// iaas, paas or saas.
         #[arg(long, default_value = "iaas")]
         token: String,
+    },
+    /// What an account was paid, newest first.
+    #[command(
+        after_help = "Examples:\n  nupeer stake rewards\n  nupeer stake rewards nup_test1... --before 4000 --json"
+    )]
+    Rewards {
+        /// bech32 or hex [default: your own].
+        id: Option<String>,
+        /// Only blocks below this height: where an earlier page ended.
+        #[arg(long, value_name = "HEIGHT")]
+        before: Option<u64>,
     },
     /// Supply, emission and bonded stake of the three tokens.
     #[command(after_help = "Examples:\n  nupeer stake supply --json")]

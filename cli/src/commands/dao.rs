@@ -6,11 +6,13 @@ use crate::context::{Context, parse_account, parse_amount};
 use crate::failure::{Exit, Failure};
 use crate::report::{Report, fields, table};
 use crate::row;
+use crate::wallet::SessionKey;
 use nupeer_client::api::{DaoInfo, SeatInfo};
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::governance::{Area, CandidateNo, ProposalId, RoleId};
 use nupeer_primitives::{Action, blake2b_256};
 
+mod agenda;
 mod proposal;
 
 pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failure> {
@@ -19,12 +21,12 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         Dao::Seats => return seats(context).await,
         Dao::Candidates { role } => return candidates(context, &role).await,
         Dao::Voice { id } => return voice(context, id.as_deref()).await,
+        Dao::Agenda { id } => return agenda::agenda(context, id.as_deref()).await,
         Dao::Stand { role, bond, uri } => {
             let hash = blake2b_256(uri.as_bytes()).0;
             let long = || Failure::usage("the link is longer than 256 bytes");
             let uri = Bytes::new(uri.into_bytes()).ok_or_else(long)?;
-            let done =
-                format!("you stand as {role}; ask for support with your number from `nupeer dao candidates {role}`");
+            let done = format!("you stand as {role}; ask for `nupeer dao support {role}` with your number");
             (Action::Candidate { role: parse_role(&role)?, bond: parse_amount(&bond)?, uri, hash }, done)
         }
         Dao::Withdraw { role } => {
@@ -64,10 +66,24 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         }
         Dao::Adopt { id } => (Action::Adopt { proposal: ProposalId(id) }, format!("proposal {id} is yours now")),
         Dao::Execute { id } => (Action::Execute { proposal: ProposalId(id) }, format!("proposal {id} executed")),
-        Dao::Certify { holder, level, until, nullifier } => proposal::certify(&holder, level, until, &nullifier)?,
+        Dao::Certify { holder, level, until, nullifier, issuer_key } => {
+            let (action, done) = proposal::certify(&holder, level, until, &nullifier)?;
+            let Some(path) = issuer_key else { return act(context, action, &done).await };
+            let key = SessionKey::open(&path)?;
+            return Ok(tx::report(&context.transact_with_key(&key, vec![action]).await?, &done));
+        }
         Dao::Ping => (Action::Ping {}, "the chain knows that you are alive".to_string()),
     };
-    Ok(tx::report(&context.transact(vec![action]).await?, &done))
+    act(context, action, &done).await
+}
+
+/// Does it, and says which number the chain gave out.
+async fn act(context: &Context, action: Action, done: &str) -> Result<Report, Failure> {
+    let info = context.transact(vec![action]).await?;
+    let number = |event, field, what| tx::given(&info, event, field).map(|number| format!("{done} ({what} {number})"));
+    let numbered =
+        number("Proposed", "proposal", "number").or_else(|| number("CandidateStood", "candidate", "candidate"));
+    Ok(tx::report(&info, numbered.as_deref().unwrap_or(done)))
 }
 
 pub(super) fn parse_role(text: &str) -> Result<RoleId, Failure> {

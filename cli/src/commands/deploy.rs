@@ -8,6 +8,7 @@
 //!
 //! Stopping at any point loses nothing: bundle keys are kept beside the keystore, `nupeer lease wrap` does step 4 later.
 
+use super::tx;
 use crate::args::{Deploy, Wait};
 use crate::context::Context;
 use crate::deployment::Deployment;
@@ -25,7 +26,7 @@ use nupeer_client::{ClientError, build};
 use nupeer_primitives::hash::{Tag, blake2b_256, tagged};
 use nupeer_primitives::ids::HostId;
 use nupeer_primitives::market::TopUpRule;
-use nupeer_primitives::{Action, GenesisHash, LeaseId, VerificationKey};
+use nupeer_primitives::{Action, GenesisHash, LeaseId, TxId, VerificationKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,9 +53,8 @@ pub(super) async fn run(context: &Context, args: Deploy) -> Result<Report, Failu
     let account = context.unlock()?;
     let sealed = seal_and_store(context, &app, &planned, secrets, &artifacts, &account, &genesis).await?;
     let actions = planned.iter().map(|planned| Action::Bid { bid: planned.bid.clone() }).collect();
-    // Order numbers are known once a block has the bids.
-    let wait = if context.globals.wait == Wait::Final { Wait::Final } else { Wait::Included };
-    let info = context.transact_as(&account, actions, wait).await?;
+    // Order numbers are known once a block has the bids; the app shall run before they are final.
+    let info = context.transact_as(&account, actions, Wait::Included).await?;
     let mut leases = placed(&info, &planned, &genesis)?;
     let keystore = context.keystore_path()?;
     for lease in &mut leases {
@@ -65,14 +65,28 @@ pub(super) async fn run(context: &Context, args: Deploy) -> Result<Report, Failu
         }
     }
     if args.detach {
-        return Ok(running_report(
-            &app,
-            &leases,
-            "ordered; post the bundle key with `nupeer lease wrap LEASE` once it is matched",
-        ));
+        let note = "ordered; post the bundle key with `nupeer lease wrap LEASE` once it is matched";
+        return Ok(running_report(&app, &leases, note, &final_order(context, info).await?));
     }
     watch(context, &account, &mut leases, &sealed, &genesis, app.budget.auto_topup).await?;
-    Ok(running_report(&app, &leases, &access(context, &planned)))
+    let access = access(context, &planned);
+    if context.globals.wait == Wait::Final && !context.globals.json {
+        eprintln!("{access}");
+    }
+    Ok(running_report(&app, &leases, &access, &final_order(context, info).await?))
+}
+
+/// Follows the order as far as the flags say. An order that runs but is not final in time is no failure: the report
+/// tells it.
+async fn final_order(context: &Context, info: TxInfo) -> Result<TxInfo, Failure> {
+    if context.globals.wait != Wait::Final {
+        return Ok(info);
+    }
+    let id = TxId::from_hex(&info.id).ok_or_else(|| ClientError::Garbled { why: format!("id `{}`", info.id) })?;
+    match context.follow(&id, Wait::Final).await {
+        Err(failure) if matches!(failure.exit, Exit::NotFinal | Exit::TimedOut) => Ok(info),
+        done => done,
+    }
 }
 
 /// A bid that was placed.
@@ -424,7 +438,7 @@ fn plan_report(app: &App, planned: &[PlannedBid]) -> Report {
     Report::new(json.into(), format!("{}\nnothing was signed", table(&rows)))
 }
 
-fn running_report(app: &App, leases: &[Placed], note: &str) -> Report {
+fn running_report(app: &App, leases: &[Placed], note: &str, order: &TxInfo) -> Report {
     let host = |lease: &Placed| lease.last.as_ref().and_then(|info| info.host);
     let mut rows = vec![row!["service", "lease", "state", "host"]];
     rows.extend(leases.iter().map(|lease| {
@@ -435,8 +449,9 @@ fn running_report(app: &App, leases: &[Placed], note: &str) -> Report {
     })).collect();
     let first = leases.first().map_or(String::new(), |lease| short(&lease.id.to_hex()));
     let next = format!("next: nupeer lease bill {first}   nupeer lease logs {first}   nupeer lease close {first}");
-    let text = format!("{}\n{note}\n{next}", table(&rows));
-    Report::new(json!({ "app": app.name, "leases": json, "note": note }), text)
+    let text = format!("{}\n{note}\nthe order's transaction {} {}\n{next}", table(&rows), order.id, tx::place(order));
+    let order = json!({ "tx": order.id, "status": order.status, "block": order.block });
+    Report::new(json!({ "app": app.name, "leases": json, "note": note, "order": order }), text)
 }
 
 /// How to reach what runs.

@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::plan::trait_mask;
 use crate::report::{Report, fields, table};
 use crate::row;
-use nupeer_client::api::{HostInfo, TxInfo};
+use nupeer_client::api::HostInfo;
 use nupeer_primitives::hash::blake2b_256;
 use nupeer_primitives::ids::HostId;
 use nupeer_primitives::market::{Ask, BondChange, Family, Grade, HostState};
@@ -88,19 +88,13 @@ async fn host(context: &Context, args: HostArgs) -> Result<Report, Failure> {
         attestation_hash: [0; 32],
     };
     let info = context.transact(vec![action]).await?;
-    let number = listed(&info).map_or(String::new(), |host| format!(" as host {host}"));
+    let number = tx::given(&info, "HostListed", "host").map_or(String::new(), |host| format!(" as host {host}"));
     Ok(tx::report(&info, &format!("machine listed{number}; next: `nupeer provider ask`, or start the daemon")))
 }
 
 fn ascending(mut lots: Vec<(Family, u32)>) -> Vec<(Family, u32)> {
     lots.sort();
     lots
-}
-
-/// The number that a new host got.
-fn listed(info: &TxInfo) -> Option<u64> {
-    let event = info.events.iter().find(|event| event.name == "HostListed")?;
-    event.fields.get("host")?.as_u64()
 }
 
 struct HostChange {

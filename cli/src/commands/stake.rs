@@ -2,18 +2,21 @@
 
 use super::tx;
 use crate::args::stake::Stake;
-use crate::context::{Context, parse_amount};
-use crate::failure::{Exit, Failure};
+use crate::context::{Context, parse_amount, parse_pool};
+use crate::failure::Failure;
 use crate::report::{Report, fields, table};
 use crate::row;
-use nupeer_client::api::StakeInfo;
-use nupeer_primitives::{Action, Amount, AssetId, PoolId};
+use nupeer_client::api::{ForecastInfo, StakeInfo};
+use nupeer_primitives::{Action, Amount, AssetId};
 
 pub(super) async fn run(context: &Context, command: Stake) -> Result<Report, Failure> {
     let (action, done) = match command {
         Stake::Show { id } => return show(context, id.as_deref()).await,
         Stake::Supply => return supply(context).await,
-        Stake::Forecast { amount, token } => return forecast(context, amount.as_deref(), &token).await,
+        Stake::Forecast { amount, token, pool } => {
+            return forecast(context, amount.as_deref(), &token, pool.as_deref()).await;
+        }
+        Stake::Rewards { id, before } => return rewards(context, id.as_deref(), before).await,
         Stake::Bond { amount, token } => {
             let done = format!("{amount} {token} bonded; it counts from the epoch after next");
             (Action::Bond { token: staking(&token)?, amount: parse_amount(&amount)? }, done)
@@ -51,12 +54,6 @@ fn staking(text: &str) -> Result<AssetId, Failure> {
         "saas" => Ok(AssetId::SAAS),
         _ => Err(Failure::usage(format!("`{text}` is not a staking token: write iaas, paas or saas"))),
     }
-}
-
-fn parse_pool(text: &str) -> Result<PoolId, Failure> {
-    let wrong =
-        || Failure::usage(format!("`{text}` is not a pool id: write 56 hex digits")).next("see `nupeer node pools`");
-    PoolId::from_hex(text).ok_or_else(wrong)
 }
 
 async fn show(context: &Context, id: Option<&str>) -> Result<Report, Failure> {
@@ -112,37 +109,44 @@ async fn supply(context: &Context) -> Result<Report, Failure> {
     Ok(Report::of(&rows, table(&lines)))
 }
 
-/// Pools get 200,000 ppm of $IaaS' emission and 150,000 ppm of the others' (tokens.md §2).
-const fn pools_share_ppm(token: AssetId) -> u128 {
-    if token.0 == AssetId::IAAS.0 { 200_000 } else { 150_000 }
+async fn forecast(context: &Context, amount: Option<&str>, token: &str, pool: Option<&str>) -> Result<Report, Failure> {
+    staking(token)?;
+    let mut query = format!("token={}", token.trim_start_matches('$'));
+    if let Some(amount) = amount {
+        query.push_str(&format!("&amount={}", parse_amount(amount)?.get()));
+    }
+    if let Some(pool) = pool {
+        query.push_str(&format!("&pool={}", parse_pool(pool)?));
+    }
+    let told = context.client.forecast(&context.own_id()?, &query).await?;
+    let ForecastInfo { token, amount, pool, pool_stake, pool_pledge, pool_reward, operator, an_epoch, .. } = &told;
+    let year = Amount::new(an_epoch.0.saturating_mul(told.epochs_a_year));
+    let mut rows = vec![
+        ("stake", format!("{amount} {token}")),
+        ("an epoch", format!("about {an_epoch} {token}, if the pool makes all its blocks")),
+        ("a year", format!("about {year} {token} at this pace, without what rewards themselves would earn")),
+    ];
+    if let Some(pool) = pool {
+        rows.push(("pool", pool.clone()));
+        rows.push(("has", format!("{pool_stake} {token} with it, {pool_pledge} of it pledged")));
+        rows.push(("earns", format!("{pool_reward} {token} an epoch, {operator} of it its operator's")));
+    }
+    rows.push(("pot", format!("{} {token} an epoch, shared by {}", told.pool_pot, told.shared_by)));
+    rows.extend(told.note.iter().map(|note| ("note", note.clone())));
+    Ok(Report::of(&told, fields(&rows)))
 }
 
-async fn forecast(context: &Context, amount: Option<&str>, token: &str) -> Result<Report, Failure> {
-    let asset = staking(token)?;
-    let supply = context.client.supply().await?.into_iter().find(|s| s.token.eq_ignore_ascii_case(token));
-    let supply = supply.ok_or_else(|| Failure::new(Exit::NotFound, "cli.NotFound", format!("no supply of {token}")))?;
-    let stake = match amount {
-        Some(amount) => parse_amount(amount)?,
-        None => {
-            let own = context.client.stake(&context.own_id()?).await?;
-            own.into_iter().find(|s| s.token == supply.token).map_or(Amount::ZERO, |s| s.active.into())
-        }
-    };
-    let bonded = supply.bonded.parse::<u128>().unwrap_or(0).max(u128::from(stake.get()));
-    let pot = u128::from(supply.emission.0) * pools_share_ppm(asset) / 1_000_000;
-    let epoch = (pot * u128::from(stake.get())).checked_div(bonded).unwrap_or(0);
-    let epoch = Amount::new(u64::try_from(epoch).unwrap_or(u64::MAX));
-    let rows = [
-        ("stake", format!("{stake} {token}")),
-        ("an epoch", format!("about {epoch} {token}, before the pool's cost and margin")),
-        (
-            "assumes",
-            "a pool that makes all its blocks and is below saturation; what is not earned is not minted".into(),
-        ),
-    ];
-    let json = serde_json::json!({
-        "token": supply.token, "stake": stake.get().to_string(), "epoch_estimate": epoch.get().to_string(),
-        "pool_pot": pot.to_string(), "bonded": bonded.to_string(),
-    });
-    Ok(Report::new(json, fields(&rows)))
+async fn rewards(context: &Context, id: Option<&str>, before: Option<u64>) -> Result<Report, Failure> {
+    let id = context.account_or_own(id)?;
+    let page = context.client.rewards(&id, before.unwrap_or(u64::MAX)).await?;
+    let mut lines = vec![row!["block", "epoch", "token", "of pools", "of work", "what"]];
+    lines.extend(page.rows.iter().map(|r| {
+        let of = r.pool.as_deref().map_or(String::new(), |pool| format!(" of pool {}", crate::report::short(pool)));
+        row![r.height, r.epoch, r.token, r.pools, r.work, format!("{}{of}", r.kind)]
+    }));
+    let mut text = if page.rows.is_empty() { "no rewards were paid in these blocks".into() } else { table(&lines) };
+    if let Some(height) = page.next_before {
+        text.push_str(&format!("\nolder ones: nupeer stake rewards --before {height}"));
+    }
+    Ok(Report::of(&page, text))
 }

@@ -53,12 +53,24 @@ fn read(file: &Path) -> Result<Transaction, Failure> {
 
 /// What became of a command's transaction.
 pub(super) fn report(info: &TxInfo, done: &str) -> Report {
-    let where_ = match &info.block {
-        Some(block) => format!("in block {} ({})", block.height, info.status),
-        None => format!("not in a block yet; ask with `nupeer tx show {}`", info.id),
-    };
     let fee = info.fee.map_or(String::new(), |fee| format!(", fee {fee} ada"));
-    Report::of(info, format!("{done}: transaction {} {where_}{fee}", info.id))
+    Report::of(info, format!("{done}: transaction {} {}{fee}", info.id, place(info)))
+}
+
+/// Where a transaction is; included and final are told apart.
+pub(super) fn place(info: &TxInfo) -> String {
+    match &info.block {
+        Some(block) if info.status == "final" => format!("is final in block {}", block.height),
+        Some(block) => {
+            format!("is included in block {}, not final yet (ask with `nupeer tx show {}`)", block.height, info.id)
+        }
+        None => format!("is sent and in no block yet (ask with `nupeer tx show {}`)", info.id),
+    }
+}
+
+/// A number that an event of the transaction gave out, like that of a proposal.
+pub(super) fn given(info: &TxInfo, event: &str, field: &str) -> Option<u64> {
+    info.events.iter().find(|known| known.name == event)?.fields.get(field)?.as_u64()
 }
 
 fn show(info: &TxInfo) -> Report {

@@ -66,6 +66,20 @@ fn a_silent_node_is_5_and_an_endless_wait_is_6() {
 }
 
 #[test]
+fn an_inclusion_that_is_not_final_in_time_is_8() {
+    let node = ObligingNode::start();
+    let user = User::with_keys(&node.url);
+    assert_eq!(user.json(&["send", &receiver(), "1"])["status"], "final");
+    node.tell(|seen| seen.never_finalises = true);
+    let (code, error) = user.failure(&["send", &receiver(), "1", "--timeout", "0"]);
+    assert_eq!((code, error["error"].as_str()), (8, Some("cli.NotFinal")), "{error}");
+    assert!(error["detail"].as_str().unwrap().contains("is in block 6"), "{error}");
+    assert_eq!(user.json(&["send", &receiver(), "1", "--wait", "included"])["status"], "included");
+    let told = user.run(&["send", &receiver(), "1", "--wait", "included"]);
+    assert!(String::from_utf8_lossy(&told.stdout).contains("included in block 6, not final yet"));
+}
+
+#[test]
 fn help_and_completions_need_nothing() {
     let user = User::new("http://127.0.0.1:1");
     for args in

@@ -29,6 +29,8 @@ pub struct Seen {
     pub refuse: Option<&'static str>,
     /// Keeps every transaction waiting.
     pub never_includes: bool,
+    /// Includes, but finalises nothing.
+    pub never_finalises: bool,
     /// What else it serves, by path.
     pub served: BTreeMap<String, Value>,
 }
@@ -256,10 +258,11 @@ fn tx(id: &str, seen: &Seen) -> Answer {
     let events: Vec<Value> = (100u64..).zip(known.body.actions.iter().map(|a| &a.action)).filter_map(placed).collect();
     let block = json!({ "height": 6, "slot": 60, "id": "11".repeat(32) });
     let outcome = seen.outcome.unwrap_or("ok");
+    let status = if seen.never_finalises { "included" } else { "final" };
     (
         200,
         json!({
-            "id": id, "status": "included", "block": block, "outcome": outcome, "code": null, "fee": "3000", "events": events,
+            "id": id, "status": status, "block": block, "outcome": outcome, "code": null, "fee": "3000", "events": events,
         }),
     )
 }

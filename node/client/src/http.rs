@@ -2,9 +2,9 @@
 
 use crate::api::{
     AccountInfo, ApiError, AssetInfo, BlockInfo, Book, CredentialInfo, DaoInfo, EdgeInfo, EpochInfo, EventProof,
-    FinalityInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo, ParameterInfo, PoolDetail, PoolEpoch, PoolInfo,
-    PriceDay, ProposalInfo, ProviderInfo, SeatInfo, StakeInfo, StateProof, Status, Submitted, SupplyInfo, TreasuryInfo,
-    TxInfo, VoiceInfo,
+    FinalityInfo, ForecastInfo, HostInfo, InstrumentInfo, LeaseInfo, OrderInfo, ParameterInfo, PoolDetail, PoolEpoch,
+    PoolInfo, PriceDay, ProposalInfo, ProviderInfo, RewardPage, SeatInfo, StakeInfo, StateProof, Status, Submitted,
+    SupplyInfo, TreasuryInfo, TxInfo, VoiceInfo,
 };
 use crate::error::ClientError;
 use crate::light::{Checkpoint, Step};
@@ -159,6 +159,10 @@ getters! {
     event_proof(height: u64, index: u32) -> EventProof = "/v1/blocks/{height}/events/{index}", "event {index} of block {height}";
     /// An account's stake in each token.
     stake(id: &AccountId) -> Vec<StakeInfo> = "/v1/stake/{id}", "stake of {id}";
+    /// What stake would earn; the query names token, and amount and pool unless they are the account's own.
+    forecast(id: &AccountId, query: &str) -> ForecastInfo = "/v1/stake/{id}/forecast?{query}", "such token or pool";
+    /// Rewards of an account in blocks below a height, newest first.
+    rewards(id: &AccountId, before: u64) -> RewardPage = "/v1/stake/{id}/rewards?before={before}", "rewards of {id}";
     /// The economy of the staking tokens.
     supply() -> Vec<SupplyInfo> = "/v1/supply", "supply";
     /// The DAO's clock and areas.

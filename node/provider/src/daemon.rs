@@ -28,7 +28,7 @@ use crate::lifeline;
 use crate::meter::Source;
 use crate::metrics::{self, Metrics};
 use crate::node_chain::{Network, NodeChain};
-use crate::offers;
+use crate::offers::{self, UnderWay};
 use crate::plugin_host::{PluginHost, PluginPlace};
 use crate::ports::{Chain, HostView};
 use crate::recovery::{open_journal, remembered};
@@ -86,6 +86,8 @@ struct Daemon {
     began: Instant,
     /// Why the last look at the chain failed, said once.
     blind_for: Option<String>,
+    /// Asks that no block shows yet.
+    asks: UnderWay,
 }
 
 /// What a machine with leases has beside.
@@ -116,7 +118,8 @@ impl Daemon {
         let edge = if config.edge.enabled { Some(start_edge(&config, &chain).await?) } else { None };
         let hosting =
             if config.is_host() { Some(start_hosting(&config, &chain, &session, journal, &book)?) } else { None };
-        Ok(Self { config, config_path, chain, session, metrics, edge, hosting, began: Instant::now(), blind_for: None })
+        let (began, blind_for, asks) = (Instant::now(), None, UnderWay::default());
+        Ok(Self { config, config_path, chain, session, metrics, edge, hosting, began, blind_for, asks })
     }
 
     async fn serve(&mut self, stop: &mut (impl Future<Output = ()> + Unpin), set_log: impl Fn(&str)) -> Result<()> {
@@ -252,6 +255,7 @@ impl Daemon {
             return;
         };
         let (Ok(account), Some(client)) = (self.config.account(), self.chain.client()) else { return };
+        let under_way = self.asks.now();
         let (instruments, open) = tokio::join!(client.instruments(), client.orders_of(&account));
         let (Ok(instruments), Ok(open)) = (instruments, open) else { return };
         let mut free: BTreeMap<String, u32> =
@@ -269,13 +273,15 @@ impl Daemon {
                 *left = left.saturating_sub(u32::try_from(order.lots).unwrap_or(u32::MAX));
             }
         }
-        for offer in &self.config.offers {
+        for offer in self.config.offers.iter().filter(|offer| !under_way.contains(&offer.instrument)) {
             let Ok(price) = offer.price() else { continue };
             match offers::missing(offer, price, host.id, &instruments, &open, &mut free, &leased) {
                 Ok(None) => {}
                 Ok(Some(ask)) => {
+                    let Some(sent) = self.asks.begin(&offer.instrument) else { continue };
                     let (chain, name) = (Arc::clone(&self.chain), offer.instrument.clone());
                     tokio::spawn(async move {
+                        let _sent = sent;
                         match chain.submit(vec![Action::Ask { ask }]).await {
                             Ok(_) => info!(instrument = name, lots = ask.lots, tick = ask.tick, "ask placed"),
                             Err(error) => warn!(%error, instrument = name, "ask refused"),

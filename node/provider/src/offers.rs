@@ -3,7 +3,8 @@
 //! The session key may do this once its owner granted it the scope of orders; a refusal is reported, and the owner can
 //! place asks by hand just as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nupeer_client::api::{InstrumentInfo, OrderInfo};
 use nupeer_primitives::market::{Ask, Family};
@@ -70,6 +71,43 @@ pub fn missing(
     Ok(Some(Ask { host, instrument, tick, lots, standby_bps: offer.standby_bps, traits: 0 }))
 }
 
+/// Offers whose asks were sent and are in no block yet. Until then no answer of the chain shows them, and a second ask
+/// would sell the same lots again.
+#[derive(Clone, Debug, Default)]
+pub struct UnderWay(Arc<Mutex<BTreeSet<String>>>);
+
+/// One of them; it is over when this is dropped.
+#[derive(Debug)]
+pub struct Sent {
+    all: UnderWay,
+    market: String,
+}
+
+impl UnderWay {
+    fn markets(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The markets as of now. To be read before the open orders are: what is over by then stands among those.
+    #[must_use]
+    pub fn now(&self) -> BTreeSet<String> {
+        self.markets().clone()
+    }
+
+    /// Marks a market; none if it is marked already.
+    #[must_use]
+    pub fn begin(&self, market: &str) -> Option<Sent> {
+        let is_new = self.markets().insert(market.to_owned());
+        is_new.then(|| Sent { all: self.clone(), market: market.to_owned() })
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.all.markets().remove(&self.market);
+    }
+}
+
 /// The letter of a family in the API.
 #[must_use]
 pub const fn letter(family: Family) -> &'static str {
@@ -80,6 +118,17 @@ pub const fn letter(family: Family) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_ask_is_under_way_until_it_is_over_and_never_twice() {
+        let under_way = UnderWay::default();
+        let sent = under_way.begin("W.EU.D.ROLL").unwrap();
+        assert!(under_way.begin("W.EU.D.ROLL").is_none());
+        assert!(under_way.begin("S.EU.D.ROLL").is_some(), "another market is not held up");
+        assert_eq!(under_way.now().into_iter().collect::<Vec<_>>(), ["W.EU.D.ROLL"]);
+        drop(sent);
+        assert!(under_way.now().is_empty() && under_way.begin("W.EU.D.ROLL").is_some());
+    }
 
     fn market() -> InstrumentInfo {
         InstrumentInfo {

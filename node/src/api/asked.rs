@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use nupeer_primitives::imt::KEY_BYTES_MAX;
 use nupeer_primitives::{AccountId, BlockId, Height, LeaseId, PoolId, TxId};
 use serde::de::DeserializeOwned;
+use std::str::FromStr;
 
 /// The only path parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,8 +67,8 @@ pub fn pool_id(text: &str) -> Result<PoolId, Problem> {
     PoolId::from_hex(text).ok_or_else(|| not_hex("malformed.PoolId", text, 56))
 }
 
-/// A small number: instrument, host.
-pub fn number(text: &str) -> Result<u32, Problem> {
+/// A number of the type that the caller wants.
+pub fn number<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::malformed("malformed.Number", format!("`{}` is not a number", shown(text))))
 }
 

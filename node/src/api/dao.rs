@@ -7,7 +7,8 @@ use super::{Api, Ledger, Rows};
 use axum::Json;
 use axum::extract::State;
 use nupeer_client::api::{
-    ApiError, AreaInfo, CandidateInfo, DaoInfo, LendInfo, LentInfo, Micro, SeatInfo, StreakInfo, SupportInfo, VoiceInfo,
+    ApiError, AreaInfo, CandidateInfo, CastInfo, DaoInfo, LendInfo, LentInfo, Micro, SeatInfo, StreakInfo, SupportInfo,
+    VoiceInfo,
 };
 use nupeer_governance::power::Amounts;
 use nupeer_governance::seat::SeatState;
@@ -123,6 +124,10 @@ pub async fn voice(State(api): State<Api>, Part(text): Part) -> Result<Json<Voic
             .lent
             .into_iter()
             .map(|(area, power)| LentInfo { area: area_name(area).into(), power: amounts(power) });
+        let votes = voice
+            .votes
+            .iter()
+            .map(|(proposal, option)| CastInfo { proposal: proposal.0, option: option.name().to_ascii_lowercase() });
         let support = voice.support.iter().map(|(role, no)| SupportInfo { role: role.to_string(), candidate: no.0 });
         Ok(VoiceInfo {
             account: ledger.text_of(&id),
@@ -134,6 +139,7 @@ pub async fn voice(State(api): State<Api>, Part(text): Part) -> Result<Json<Voic
             lends: lends.collect(),
             lent: lent.collect(),
             locked_until: voice.locked_until,
+            votes: votes.collect(),
         })
     })
     .await

@@ -1,7 +1,7 @@
 //! What light clients need: the committees, what shows that a block is final, and the way of an event into the state.
 //! Nothing of it has to be believed; `nupeer_client::light` verifies it.
 
-use super::asked::Part;
+use super::asked::{Part, number};
 use super::blocks::point;
 use super::error::Problem;
 use super::ports::BlockAt;
@@ -54,15 +54,6 @@ pub async fn finality(State(api): State<Api>, Part(height): Part) -> Result<Json
     api.ledger(move |ledger| of_block(ledger, height)).await.map(Json)
 }
 
-fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| {
-        Problem::malformed(
-            "malformed.Number",
-            format!("`{}` is not a number", text.chars().take(24).collect::<String>()),
-        )
-    })
-}
-
 fn of_block(ledger: &Ledger<'_>, height: u64) -> Result<FinalityInfo, Problem> {
     let newest = ledger.chain.finality().filter(|newest| newest.place.height.0 >= height && height > 0);
     let newest = newest.ok_or_else(|| Problem::not_found(format!("block {height} is not final yet")))?;
@@ -106,8 +97,7 @@ pub async fn step(State(api): State<Api>, Part(epoch): Part) -> Result<Json<Step
     responses((status = 200, body = EventProof), (status = "default", body = ApiError)))]
 pub async fn event(State(api): State<Api>, path: Path<(String, String)>) -> Result<Json<EventProof>, Problem> {
     let Path((height, index)) = path;
-    let height = number(&height)?;
-    let index = u32::try_from(number(&index)?).unwrap_or(u32::MAX);
+    let (height, index) = (number(&height)?, number(&index)?);
     api.ledger(move |ledger| of_event(ledger, height, index)).await.map(Json)
 }
 

@@ -189,6 +189,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(finality::step))
         .routes(routes!(finality::event))
         .routes(routes!(stake::stake))
+        .routes(routes!(stake::forecast))
+        .routes(routes!(stake::rewards))
         .routes(routes!(stake::supply))
         .routes(routes!(dao::dao))
         .routes(routes!(dao::seats))

@@ -8,12 +8,18 @@ use super::stake::ticker;
 use super::{Api, Ledger, Rows};
 use axum::Json;
 use axum::extract::State;
-use nupeer_client::api::{ApiError, CredentialInfo, Micro, ProposalInfo, StreamInfo, TreasuryAsset, TreasuryInfo};
-use nupeer_governance::agreement::Mode;
+use nupeer_client::api::{
+    ApiError, CredentialInfo, Micro, ProposalInfo, StanceInfo, StreamInfo, TreasuryAsset, TreasuryInfo,
+};
+use nupeer_governance::agreement::{Mode, StanceOf};
 use nupeer_governance::decide::Outcome;
+use nupeer_primitives::AssetId;
 use nupeer_primitives::governance::ProposalId;
+use nupeer_primitives::signing_text::{TextContext, inner_summary};
 use nupeer_runtime::governance::proposals::query::{self, ProposalInfo as Described};
 use nupeer_runtime::query::{cursor, guarding};
+use nupeer_tokens::asset;
+use std::collections::BTreeMap;
 
 /// Proposals that one answer lists: each is judged anew.
 const PROPOSALS_MAX: usize = 100;
@@ -24,7 +30,8 @@ const PROPOSALS_MAX: usize = 100;
 pub async fn list(State(api): State<Api>) -> Result<Rows<ProposalInfo>, Problem> {
     let rows = api.ledger(|ledger| {
         let rows = query::list(ledger.snapshot.view, None, PROPOSALS_MAX)?;
-        Ok(rows.into_iter().map(|described| shown(ledger, described)).collect())
+        let tickers = asset::tickers(&ledger.work)?;
+        Ok(rows.into_iter().map(|described| shown(ledger, described, &tickers)).collect())
     });
     rows.await.map(Rows::cut)
 }
@@ -34,18 +41,20 @@ pub async fn list(State(api): State<Api>) -> Result<Rows<ProposalInfo>, Problem>
     params(("id" = u64, Path, description = "number")),
     responses((status = 200, body = ProposalInfo), (status = "default", body = ApiError)))]
 pub async fn one(State(api): State<Api>, Part(text): Part) -> Result<Json<ProposalInfo>, Problem> {
-    let wrong = |_| Problem::malformed("malformed.Number", "a proposal has a number".to_string());
-    let id = ProposalId(text.parse().map_err(wrong)?);
+    let id = ProposalId(asked::number(&text)?);
     api.ledger(move |ledger| {
         let described = query::info(ledger.snapshot.view, id)?;
         let missing = || Problem::not_found(format!("there is no proposal {id}"));
-        described.map(|described| shown(ledger, described)).ok_or_else(missing)
+        let tickers = asset::tickers(&ledger.work)?;
+        described.map(|described| shown(ledger, described, &tickers)).ok_or_else(missing)
     })
     .await
     .map(Json)
 }
 
-fn shown(ledger: &Ledger<'_>, described: Described) -> ProposalInfo {
+fn shown(ledger: &Ledger<'_>, described: Described, tickers: &BTreeMap<AssetId, String>) -> ProposalInfo {
+    let rules = ledger.chain.rules();
+    let words = TextContext { network: &rules.name, genesis: rules.genesis, hrp: &rules.hrp, tickers };
     let Described { proposal, asked, sponsored: _, judgement, shares, why, next } = described;
     let thresholds = judgement.as_ref().map(|j| j.thresholds);
     ProposalInfo {
@@ -55,10 +64,11 @@ fn shown(ledger: &Ledger<'_>, described: Described) -> ProposalInfo {
         status: format!("{:?}", proposal.life.status).to_lowercase(),
         proposer: ledger.text_of(&proposal.proposer),
         seat: proposal.seat.map(|(role, instance)| format!("{role} {instance}")),
-        actions: proposal.actions.iter().map(|action| format!("{action:?}")).collect(),
+        actions: proposal.actions.iter().map(|action| inner_summary(action, &words)).collect(),
         uri: String::from_utf8_lossy(proposal.uri.as_slice()).into_owned(),
         deposited: Micro(proposal.deposited()),
         asked: Micro(asked),
+        stances: proposal.stances.iter().map(stance).collect(),
         agreement: judgement.as_ref().map(|j| j.agreement.g),
         mode: thresholds.map(|t| if t.mode == Mode::Optimistic { "optimistic" } else { "active" }.into()),
         quorum_ppm: thresholds.map(|t| u64::from(t.q)),
@@ -72,6 +82,11 @@ fn shown(ledger: &Ledger<'_>, described: Described) -> ProposalInfo {
         next: next.map(|(_, what)| what.into()),
         close: proposal.terms.is_some().then_some(proposal.life.windows.close),
     }
+}
+
+fn stance(of: &StanceOf) -> StanceInfo {
+    let stance = of.stance.name().to_ascii_lowercase();
+    StanceInfo { role: of.role.to_string(), instance: of.instance, stance }
 }
 
 /// The treasury: what is free, what is promised, what streams out of it.

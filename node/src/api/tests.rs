@@ -10,8 +10,8 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use memory::{MemoryChain, account, key, verification};
 use nupeer_client::api::{
-    AccountInfo, ApiError, BlockInfo, EpochInfo, EventProof, PoolDetail, PoolEpoch, StateProof, Status, Submitted,
-    TxInfo,
+    AccountInfo, ApiError, BlockInfo, EpochInfo, EventProof, ForecastInfo, PoolDetail, PoolEpoch, RewardPage,
+    StateProof, Status, Submitted, TxInfo,
 };
 use nupeer_client::build;
 use nupeer_primitives::imt::{Absence, Inclusion};
@@ -109,6 +109,7 @@ fn every_getter_of_the_client_is_described_with_its_query() {
         let path = shape(&format!("/v1/{path}"));
         let (_, item) =
             paths.iter().find(|(known, _)| shape(known) == path).unwrap_or_else(|| panic!("{path} is missing"));
+        // A query that is the caller's whole has no name here.
         if let Some((name, _)) = query.split_once('=') {
             let parameters = item["get"]["parameters"].as_array().unwrap();
             assert!(parameters.iter().any(|p| p["name"] == name && p["in"] == "query"), "{path} takes no {name}");
@@ -187,6 +188,42 @@ async fn an_operator_sees_nonce_weight_and_blocks_against_expectation() {
     for path in ["", "/performance"] {
         let (code, _) = rig.problem(get(&format!("/v1/pools/{}{path}", "00".repeat(28)))).await;
         assert_eq!(code, 404);
+    }
+}
+
+#[tokio::test]
+async fn rewards_are_forecast_and_told_page_by_page() {
+    let rig = rig();
+    let own = |what: &str| format!("/v1/stake/{}/{what}", account(8));
+    let told: ForecastInfo = rig.get(&own("forecast?token=iaas&amount=5000000")).await;
+    assert_eq!((told.token.as_str(), told.amount.0, told.epochs_a_year), ("IaaS", 5_000_000, 365));
+    assert!(told.pool_pot.0 > 0 && told.an_epoch.0 <= told.pool_pot.0);
+    for _ in 0..125 {
+        rig.chain.forge(3);
+    }
+    // The pool pledges all of its stake: its operator is paid when epoch 0's snapshot is, at the start of epoch 2.
+    let page: RewardPage = rig.get(&own("rewards")).await;
+    let heights: Vec<u64> = page.rows.iter().map(|row| row.height).collect();
+    assert!(heights.len() >= 3 && heights.is_sorted_by(|a, b| a >= b), "{page:?}");
+    assert!(page.rows.iter().all(|row| row.kind == "operator" && row.pools.0 > 0 && row.epoch >= 2), "{page:?}");
+    assert_eq!(page.next_before, None, "one page reads to the beginning");
+    let oldest = heights.last().unwrap();
+    let older: RewardPage = rig.get(&own(&format!("rewards?before={oldest}"))).await;
+    assert!(older.rows.is_empty());
+    let other: RewardPage = rig.get(&format!("/v1/stake/{}/rewards", account(1))).await;
+    assert!(other.rows.is_empty());
+    for (path, code) in [
+        (own("forecast"), 400),
+        (own("forecast?token=gold"), 404),
+        (own("forecast?token=iaas&pool=zz"), 400),
+        (own(&format!("forecast?token=iaas&pool={}", "00".repeat(28))), 404),
+        (own("forecast?token=iaas&amount=-1"), 400),
+        (own("rewards?before=x"), 400),
+        ("/v1/dao/proposals/x".to_string(), 400),
+        ("/v1/dao/proposals/1".to_string(), 404),
+    ] {
+        let (got, problem) = rig.problem(get(&path)).await;
+        assert_eq!(got, code, "{path}: {}", problem.detail);
     }
 }
 

@@ -64,15 +64,7 @@ pub async fn tx(State(api): State<Api>, Part(id): Part) -> Result<Json<TxInfo>, 
 fn find(chain: &dyn Chain, id: TxId) -> Result<TxInfo, Problem> {
     let unknown = || Problem::not_found("this node knows no such transaction");
     match chain.tx(&id).ok_or_else(unknown)? {
-        TxPlace::Waiting => Ok(TxInfo {
-            id: id.to_hex(),
-            status: "pending".into(),
-            block: None,
-            outcome: None,
-            code: None,
-            fee: None,
-            events: Vec::new(),
-        }),
+        TxPlace::Waiting => Ok(TxInfo::pending(&id)),
         TxPlace::Included { height, index } => {
             included(chain, id, height, index).and_then(|info| info.ok_or_else(unknown))
         }

@@ -19,6 +19,7 @@ use crate::ids::{AccountId, Amount, AssetId, LeaseId, VerificationKey};
 use crate::market::{
     Ask, Bid, BondChange, Delegate, Family, HostState, OrderLife, Side, Spread, TopUpRule, WipeMethod, delegate_scope,
 };
+use crate::proposal::Inner;
 use crate::receipt::SignedReceipt;
 use crate::tx::TxBody;
 use alloc::{
@@ -78,6 +79,12 @@ pub fn render(body: &TxBody, account: &AccountId, context: &TextContext<'_>) -> 
         lines.push(format!("and {more} more"));
     }
     lines.join("\n")
+}
+
+/// Plain words for an action of a proposal.
+#[must_use]
+pub fn inner_summary(action: &Inner, c: &TextContext<'_>) -> String {
+    proposal::inner(action, c)
 }
 
 /// One line of plain words for an action.

@@ -1,12 +1,13 @@
 //! What people ask about power and seats: answers for the API, with what must happen next.
 
+use super::proposals::record;
 use super::{Now, now, power, roles, seats, standing, state};
 use crate::system;
 use alloc::vec::Vec;
 use nupeer_governance::clock::Tick;
 use nupeer_governance::power::Amounts;
 use nupeer_governance::seat::{Seat, SeatState};
-use nupeer_primitives::governance::{Area, CandidateNo, RoleId};
+use nupeer_primitives::governance::{Area, CandidateNo, ProposalId, RoleId, VoteOption};
 use nupeer_primitives::state::{Bug, View, Work};
 use nupeer_primitives::{AccountId, Amount, AssetId};
 
@@ -79,6 +80,8 @@ pub struct Voice {
     pub lent: Vec<(Area, Amounts)>,
     /// Governance time until which votes lock what it unbonds.
     pub locked_until: u64,
+    /// How it voted on proposals that are open.
+    pub votes: Vec<(ProposalId, VoteOption)>,
 }
 
 /// Epoch, governance time and tick of a state.
@@ -143,6 +146,11 @@ pub fn voice(view: &dyn View, id: &AccountId) -> Result<Voice, Bug> {
             lent.push((*area, given));
         }
     }
+    let mut votes = Vec::new();
+    for open in record::open_ids(&work)? {
+        let Some(proposal) = record::proposal(&work, open)? else { continue };
+        votes.extend(state::vote(&work, proposal.poll(), id)?.map(|vote| (open, vote.option)));
+    }
     Ok(Voice {
         power: account.power.value()?,
         changes: [iaas, paas, saas].map(|sum| sum.deltas().collect()),
@@ -153,6 +161,7 @@ pub fn voice(view: &dyn View, id: &AccountId) -> Result<Voice, Bug> {
         lends_to,
         lent,
         locked_until: account.locked_until,
+        votes,
     })
 }
 

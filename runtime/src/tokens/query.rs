@@ -1,12 +1,14 @@
 //! What people ask about stake: positions, pools, what is due, the supply.
 
 use super::{emission, rules};
+use crate::governance::proposals::tables;
 use crate::system;
 use alloc::vec::Vec;
 use nupeer_primitives::state::{Bug, View, Work};
 use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, PoolId};
 use nupeer_tokens::bond::{Bond, Unbonding};
 use nupeer_tokens::ispo_ledger::{self, Pots, Root};
+use nupeer_tokens::pool_reward::{self, PoolPay, PoolSnapshot};
 use nupeer_tokens::stake::{self, Jail, PoolTerms, epoch32, pledge, pool, pool_stake, position};
 use nupeer_tokens::supply::NATIVE;
 use nupeer_tokens::{asset, reward_round, work_ledger};
@@ -141,6 +143,8 @@ pub struct SupplyInfo {
     pub rate_ppb: u32,
     /// What the running epoch may mint at most.
     pub emission: Amount,
+    /// Of it, what all pools together may earn.
+    pub pool_pot: Amount,
     /// Of it, waiting for the ISPO.
     pub ispo_budget: Amount,
 }
@@ -154,6 +158,7 @@ pub fn supplies(view: &dyn View) -> Result<Vec<SupplyInfo>, Bug> {
         let record = asset::record(&work, token)?.ok_or(Bug::Missing { what: "record of a native token" })?;
         let rate_ppb = emission::rate(&work, token)?;
         let units = u64::try_from(record.supply()).map_err(|_| Bug::Arithmetic { what: "token supply" })?;
+        let emission = rules::emission(&work)?.emission(units, rate_ppb);
         out.push(SupplyInfo {
             token,
             supply: record.supply(),
@@ -163,11 +168,82 @@ pub fn supplies(view: &dyn View) -> Result<Vec<SupplyInfo>, Bug> {
             burned: record.burned,
             bonded: stake::bonded(&work, token, now)?.value(),
             rate_ppb,
-            emission: Amount::new(rules::emission(&work)?.emission(units, rate_ppb)),
+            emission: Amount::new(emission),
+            pool_pot: Amount::new(tables::shares(&work, token)?.split(emission).pools),
             ispo_budget: Amount::new(ispo_ledger::budget(&work, token)?),
         });
     }
     Ok(out)
+}
+
+/// What stake in a pool would earn in the running epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Forecast {
+    /// R: what all pools may earn.
+    pub pot: u64,
+    /// N, whole tokens: stake that shares it.
+    pub normal: u64,
+    /// The pool with the stake in it.
+    pub pool: PoolSnapshot,
+    /// What it would be paid with all its blocks made.
+    pub pay: PoolPay,
+    /// Of the members' part, what the stake would get.
+    pub own: u64,
+    /// Least pledge of a pool that earns.
+    pub pledge_min: u64,
+    /// Most stake that earns per unit of pledge.
+    pub leverage: u64,
+}
+
+/// What `amount` of a token would earn in a pool (tokens.md §4), as if the present stake were a snapshot and the pool made
+/// all its blocks. `is_in` says that the pool's stake holds the amount already. Without a pool: an even share of the pot.
+pub fn forecast(
+    view: &dyn View,
+    token: AssetId,
+    amount: u64,
+    pool: Option<(&PoolId, bool)>,
+) -> Result<Option<Forecast>, Bug> {
+    let work = Work::new(view);
+    let Some(supply) = supplies(view)?.into_iter().find(|supply| supply.token == token) else { return Ok(None) };
+    let (pot, rules, now) = (supply.pool_pot.get(), rules::pools(&work)?, epoch32(system::cursor(&work)?.epoch)?);
+    let bonded = u64::try_from(supply.bonded).unwrap_or(0);
+    let extra = if pool.is_some_and(|(_, is_in)| is_in) { 0 } else { amount };
+    let units = u64::try_from(supply.supply).map_err(|_| Bug::Arithmetic { what: "token supply" })?;
+    let normal = pool_reward::normal(bonded.saturating_add(extra), units, rules::emission(&work)?.target_ppm);
+    let mut snapshot = PoolSnapshot { perf_ppm: PERF_WHOLE_PPM, ..PoolSnapshot::default() };
+    if let Some((id, _)) = pool {
+        let Some(info) = pool_info(view, id)? else { return Ok(None) };
+        let at = NATIVE.iter().position(|native| *native == token).unwrap_or_default();
+        let terms = info.next_terms.as_ref().unwrap_or(&info.terms);
+        if let Some((stake, pledge)) = info.stake.get(at) {
+            (snapshot.stake, snapshot.pledge) = (stake.get().saturating_add(extra), pledge.get());
+        }
+        let (iaas, paas, saas) = terms.cost;
+        snapshot.cost = [iaas, paas, saas].get(at).map_or(0, |cost| cost.get());
+        snapshot.margin_ppm = u64::from(terms.margin_ppm);
+        snapshot.penalised = info.jail.is_some_and(|jail| jail.free_from.is_none_or(|free| free > now));
+    }
+    let earned = pool_reward::earned(pot, normal, &snapshot, &rules);
+    let pay = pool_reward::split(earned, &snapshot);
+    let own = match pool {
+        Some(_) => share(pay.members, amount, snapshot.stake.saturating_sub(snapshot.pledge)),
+        None => {
+            let whole = normal.saturating_mul(Amount::UNIT);
+            let even = share(pot, amount.min(whole), whole);
+            share(even, PERF_WHOLE_PPM, PERF_WHOLE_PPM.saturating_add(rules.a0_ppm))
+        }
+    };
+    let (pledge_min, leverage) = (rules.pledge_min, rules.leverage);
+    Ok(Some(Forecast { pot, normal, pool: snapshot, pay, own, pledge_min, leverage }))
+}
+
+/// All blocks made.
+const PERF_WHOLE_PPM: u64 = 1_000_000;
+
+/// `x·part/whole`, floored; 0 of nothing.
+fn share(x: u64, part: u64, whole: u64) -> u64 {
+    let exact = u128::from(x).saturating_mul(u128::from(part)).checked_div(u128::from(whole)).unwrap_or(0);
+    u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
 /// The ISPO: pots that wait for their attestation, the root that pays, what an account claimed.

@@ -26,7 +26,7 @@ pub fn measure(_: &Limit) -> Result<Vec<Row>> {
     };
     let folder = tempfile::tempdir()?;
     let network = Network::load_or_make(folder.path())?;
-    write_chain(folder.path(), &[])?;
+    write_chain(folder.path(), &[], &[])?;
     let relay = network.api_ports.len().saturating_sub(1);
     let config = write_node_config(folder.path(), &network, relay)?;
     let port = network.api_ports.last().copied().context("a network without ports")?;

@@ -75,6 +75,7 @@ impl Life {
         let leases = alice.run(&["lease", "list"])?;
         let open = leases.as_array().and_then(|all| all.iter().find(|lease| lease["state"] == "Active"));
         let started = Instant::now();
+        let mut order = None;
         if let Some(lease) = open {
             self.lease = lease["id"].as_str().unwrap_or_default().into();
             self.saw(
@@ -89,6 +90,7 @@ impl Life {
             let deployed = alice.run(&["deploy", &manifest])?;
             let lease = deployed["leases"][0]["lease"].as_str().context("deploy names no lease")?;
             self.lease = lease.into();
+            order = deployed["order"]["tx"].as_str().map(str::to_string);
             let info = self.info(net)?;
             let text = format!(
                 "order {} matched host {} of {} at {} micro-usd per lot-hour; lease {} is {}",
@@ -109,6 +111,23 @@ impl Life {
             started.elapsed().as_secs_f64()
         );
         self.saw(net, "answers", &text, json!({ "bytes": page, "deploy_to_first_answer_ms": ms }));
+        match order {
+            Some(order) => self.until_final(net, &order, started),
+            None => Ok(()),
+        }
+    }
+
+    /// The order's block was included before the app ran; nothing can revert it from here on.
+    fn until_final(&mut self, net: &mut Testnet, order: &str, started: Instant) -> Result<()> {
+        let info = net.wait_for("the order to be final", Duration::from_secs(180), |net| {
+            let info = net.wallet("alice")?.run(&["tx", "show", order])?;
+            Ok((info["status"] == "final").then_some(info))
+        })?;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let height = &info["block"]["height"];
+        let text =
+            format!("the order in block {height} is final, {:.1} s after it was sent", started.elapsed().as_secs_f64());
+        self.saw(net, "final", &text, json!({ "height": height, "deploy_to_final_ms": ms }));
         Ok(())
     }
 

@@ -6,8 +6,9 @@ use nupeer_consensus::forge::PoolKeys;
 use nupeer_node::engine::agent::{Agent, Folder};
 use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::hash::blake2b_256_of;
+use nupeer_primitives::ids::SystemAccount;
 use nupeer_primitives::{AccountId, Amount, AssetId, Hash};
-use nupeer_runtime::preset::{Founders, Preset, USD};
+use nupeer_runtime::preset::{Founders, Preset, TEST_ISSUER, TEST_ISSUER_SEED, USD};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,12 @@ use std::path::{Path, PathBuf};
 const POOL_STAKE: [u64; 3] = [5_000_000, 3_000_000, 2_000_000];
 /// Whole units of ada and stablecoin that each demo account starts with.
 pub(crate) const DEMO_FUNDS: u64 = 10_000;
+/// Whole units of each staking token that each demo account starts with: enough to matter beside the pools.
+const DEMO_STAKE: u64 = 6_000_000;
+/// Whole units of ada and stablecoin in the treasury, so that proposals can spend.
+const TREASURY_FUNDS: u64 = 100_000;
+/// File of the test issuer's published key.
+pub(crate) const ISSUER_KEY: &str = "issuer.key";
 
 /// A network's layout on disk and its ports, kept in `network.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,8 +76,9 @@ impl Network {
     }
 }
 
-/// Writes the genesis file and the pools' keys, unless they are there.
-pub fn write_chain(state: &Path, demo_accounts: &[AccountId]) -> Result<PathBuf> {
+/// Writes the genesis file, the pools' keys and the test issuer's, unless they are there. The n-th founder owns the n-th
+/// pool; a pool without one belongs to the account of its cold key.
+pub fn write_chain(state: &Path, demo_accounts: &[AccountId], founders: &[AccountId]) -> Result<PathBuf> {
     let path = state.join("genesis.json");
     if path.exists() {
         return Ok(path);
@@ -85,8 +93,9 @@ pub fn write_chain(state: &Path, demo_accounts: &[AccountId]) -> Result<PathBuf>
         system_start_ms: u64::try_from(now.as_millis())?.saturating_add(1_500),
         seed: blake2b_256_of(&[&network_seed, b"nonce"]),
         accounts: funds(demo_accounts),
-        pools: keys.iter().zip(POOL_STAKE).map(|(keys, stake)| genesis_pool(keys, stake)).collect(),
+        pools: pools(&keys, founders),
     });
+    write_secret(&state.join(ISSUER_KEY), &hex::encode(TEST_ISSUER_SEED))?;
     for (n, keys) in keys.iter().enumerate() {
         let mut folder = Folder(state.join(format!("node-{}/keys", n.saturating_add(1))));
         Agent::create(&mut folder, keys, &genesis.hash())?;
@@ -95,9 +104,38 @@ pub fn write_chain(state: &Path, demo_accounts: &[AccountId]) -> Result<PathBuf>
     Ok(path)
 }
 
+/// A secret that its owner alone reads, as the programs demand.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    writeln!(file.with_context(|| format!("writing {}", path.display()))?, "{text}")?;
+    Ok(())
+}
+
 fn funds(accounts: &[AccountId]) -> Vec<(AccountId, AssetId, Amount)> {
-    let units = Amount::new(DEMO_FUNDS.saturating_mul(Amount::UNIT));
-    accounts.iter().flat_map(|account| [(*account, AssetId::ADA, units), (*account, USD, units)]).collect()
+    let units = |whole: u64| Amount::new(whole.saturating_mul(Amount::UNIT));
+    let (demo, stake, treasury) = (units(DEMO_FUNDS), units(DEMO_STAKE), units(TREASURY_FUNDS));
+    let of_demo = |account: &AccountId| {
+        let tokens = [AssetId::IAAS, AssetId::PAAS, AssetId::SAAS].map(|token| (*account, token, stake));
+        [(*account, AssetId::ADA, demo), (*account, USD, demo)].into_iter().chain(tokens)
+    };
+    let dao = AccountId::system(SystemAccount::Treasury);
+    let common = [(TEST_ISSUER.account(), AssetId::ADA, demo), (dao, AssetId::ADA, treasury), (dao, USD, treasury)];
+    accounts.iter().flat_map(of_demo).chain(common).collect()
+}
+
+fn pools(keys: &[PoolKeys], founders: &[AccountId]) -> Vec<GenesisPool> {
+    let owners = founders.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let pool = |((keys, stake), owner): ((&PoolKeys, u64), Option<AccountId>)| {
+        let mut pool = genesis_pool(keys, stake);
+        if let Some(owner) = owner {
+            pool.reward_account = owner;
+            pool.proof = keys.sign_cold(&pool.proof_digest());
+        }
+        pool
+    };
+    keys.iter().zip(POOL_STAKE).zip(owners).map(pool).collect()
 }
 
 /// A pool that pledges half of its stake.
@@ -105,7 +143,7 @@ fn funds(accounts: &[AccountId]) -> Vec<(AccountId, AssetId, Amount)> {
 pub fn genesis_pool(keys: &PoolKeys, stake: u64) -> GenesisPool {
     let amount = |tokens: u64| Amount::new(tokens.saturating_mul(Amount::UNIT));
     let (stake, pledge) = (amount(stake), amount(stake / 2));
-    // The demo's operators are paid to the account of their cold key.
+    // Unless somebody owns it, its rewards go to the account of its cold key.
     keys.genesis_pool(stake, pledge)
 }
 

@@ -106,6 +106,8 @@ impl Wallet {
             .env("NUPEER_PASSWORD", PASSWORD)
             .env("NUPEER_NODE", &self.node)
             .env("NUPEER_GATEWAY", &self.gateway)
+            // What is told here is told as it happens; reports say when it was final.
+            .env("NUPEER_WAIT", "included")
             .output()
             .with_context(|| format!("running {}", self.cli.display()))?;
         if !output.status.success() {

@@ -155,7 +155,7 @@ pub(super) async fn propose(context: &Context, terms: Propose) -> Result<Act, Fa
     let uri = Bytes::new(uri.into_bytes()).ok_or_else(|| Failure::usage("the link is longer than 256 bytes"))?;
     let deposit = parse_amount(&deposit)?;
     let action = Action::Propose { class: AskedClass(asked.transpose()?), actions, uri, hash, expedited, deposit };
-    Ok((action, "proposed; `nupeer dao proposals` shows its number and what it waits for".into()))
+    Ok((action, "proposed; `nupeer dao proposal` with its number shows what it waits for".into()))
 }
 
 async fn payment(context: &Context, text: &str) -> Result<(AssetId, AccountId, Amount), Failure> {

@@ -2,7 +2,7 @@
 
 use super::keys::{certificate, vrf_key};
 use super::utc;
-use crate::context::Context;
+use crate::context::{Context, parse_pool};
 use crate::failure::{Exit, Failure};
 use crate::report::{Report, fields, table};
 use crate::row;
@@ -36,7 +36,7 @@ async fn pool_or_nodes(context: &Context, text: Option<&str>) -> Result<PoolId, 
         None => context.client.status().await?.pool,
     };
     let text = own.ok_or_else(|| Failure::usage("the node makes blocks for no pool: name one by its id"))?;
-    PoolId::from_hex(&text).ok_or_else(|| Failure::usage(format!("pool `{text}` is not 56 hex digits")))
+    parse_pool(&text)
 }
 
 /// Wall time of a slot.

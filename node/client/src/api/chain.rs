@@ -1,6 +1,7 @@
 //! Chain, blocks, transactions, accounts.
 
 use super::Micro;
+use nupeer_primitives::TxId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -194,5 +195,14 @@ shapes! {
         value: Option<String>,
         /// Inclusion or absence proof, hex of canonical CBOR.
         proof: String,
+    }
+}
+
+impl TxInfo {
+    /// A transaction that no block has yet.
+    #[must_use]
+    pub fn pending(id: &TxId) -> Self {
+        let (block, outcome, code, fee) = (None, None, None, None);
+        Self { id: id.to_hex(), status: "pending".into(), block, outcome, code, fee, events: Vec::new() }
     }
 }

@@ -108,6 +108,24 @@ shapes! {
         lent: Vec<LentInfo>,
         /// Governance time until which its votes keep what it unbonds.
         locked_until: u64,
+        /// How it voted on proposals that are open.
+        votes: Vec<CastInfo>,
+    }
+    /// A vote as it stands.
+    CastInfo {
+        /// Proposal.
+        proposal: u64,
+        /// `for`, `against` or `abstain`.
+        option: String,
+    }
+    /// What an executive says about a proposal.
+    StanceInfo {
+        /// Role.
+        role: String,
+        /// Its tenure; a later one has said nothing.
+        instance: u64,
+        /// `endorse`, `object` or `none`.
+        stance: String,
     }
     /// A support.
     SupportInfo {
@@ -152,6 +170,8 @@ shapes! {
         deposited: Micro,
         /// Deposit asked now, lovelace.
         asked: Micro,
+        /// What executives say about it.
+        stances: Vec<StanceInfo>,
         /// Agreement of the other executives, -1,000,000 to 1,000,000.
         agreement: Option<i64>,
         /// `optimistic` (executes unless blocked) or `active` (executes if approved).

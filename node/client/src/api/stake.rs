@@ -69,5 +69,60 @@ shapes! {
         rate_ppb: u64,
         /// What the running epoch may mint at most.
         emission: Micro,
+        /// Of it, what all pools together may earn.
+        pool_pot: Micro,
+    }
+    /// `GET /v1/stake/{account}/forecast`: what stake in a pool would earn in an epoch, by the reward rule as it stands.
+    ForecastInfo {
+        /// Ticker.
+        token: String,
+        /// Stake asked about.
+        amount: Micro,
+        /// Pool that it would earn in, hex; none: an even share of the pot, as in a pool without pledge effect.
+        pool: Option<String>,
+        /// What all pools may earn in this epoch.
+        pool_pot: Micro,
+        /// Stake that shares the pot: what is bonded, at least the target part of the supply.
+        shared_by: Micro,
+        /// Stake of the pool, the amount included.
+        pool_stake: Micro,
+        /// Pledge of the pool.
+        pool_pledge: Micro,
+        /// What the pool would earn if it made all its blocks.
+        pool_reward: Micro,
+        /// Of it to the operator: cost, margin, pledge.
+        operator: Micro,
+        /// What the amount would earn.
+        an_epoch: Micro,
+        /// Epochs of a year.
+        epochs_a_year: u64,
+        /// Why the pool would earn nothing, or earns less for each unit.
+        note: Option<String>,
+    }
+    /// A page of `GET /v1/stake/{account}/rewards`, newest first.
+    RewardPage {
+        /// What was paid.
+        rows: Vec<RewardInfo>,
+        /// Ask `?before=` this height for older rows; none at the beginning of the chain.
+        next_before: Option<u64>,
+    }
+    /// A reward that was paid.
+    RewardInfo {
+        /// Height of the block that paid.
+        height: u64,
+        /// Its slot.
+        slot: u64,
+        /// Its epoch.
+        epoch: u64,
+        /// `claim` of what stake and work earned, or `operator`: what a pool paid its operator.
+        kind: String,
+        /// Ticker.
+        token: String,
+        /// Paid by pools.
+        pools: Micro,
+        /// Paid for work.
+        work: Micro,
+        /// The pool, hex, of an operator's reward.
+        pool: Option<String>,
     }
 }

@@ -40,7 +40,7 @@ fn class(asked: AskedClass) -> String {
 }
 
 /// What an inner action would do.
-fn inner(action: &Inner, c: &TextContext<'_>) -> String {
+pub(super) fn inner(action: &Inner, c: &TextContext<'_>) -> String {
     match action {
         Inner::Text { hash } => format!("resolve {hash}"),
         Inner::SpendTreasury { .. }

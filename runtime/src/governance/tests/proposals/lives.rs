@@ -51,6 +51,8 @@ fn votes_count_once_and_close_at_the_close() {
     assert_eq!(tally.of(VoteOption::For), [0; 3]);
     assert_eq!(tally.of(VoteOption::Against), [100_000_000_000; 3]);
     assert_eq!(tally.of(VoteOption::Abstain), [100_000_000_000; 3]);
+    let cast = |n| crate::governance::query::voice(dao.view(), &who(n)).unwrap().votes;
+    assert_eq!((cast(7), cast(9)), (alloc::vec![(ProposalId(1), VoteOption::Against)], alloc::vec![]));
     // Half of a quarter: as much of those who took part as a veto needs.
     dao.until(1, Status::Blocked);
     dao.refuse(vote(7, 1, VoteOption::For), "NotVoting");
