@@ -99,6 +99,7 @@ fn advice(name: &str) -> Option<&'static str> {
         "DepositTooSmall" => "raise budget.deposit in the manifest, or add lots of money by `nupeer lease topup`",
         "TickOutOfRange" => "the price is outside the market's band: see `nupeer market instruments`",
         "BookFull" => "the market's book is full: offer a better price or try later",
+        "BondTooSmall" if name.starts_with("governance.") => "offer the role bond that the message names with --bond",
         "BondTooSmall" => "add bond with `nupeer provider bond add AMOUNT`",
         "CapacityDoubleSold" => "the host has fewer free lots: see `nupeer provider hosts`",
         "WrongState" => "the lease is in another state: see `nupeer lease show LEASE`",
@@ -108,6 +109,23 @@ fn advice(name: &str) -> Option<&'static str> {
         "SessionScope" | "SessionExpired" | "Unauthorised" => {
             "sign with the account's own keystore, or grant the key anew"
         }
+        "NoPower" => {
+            "see `nupeer dao voice`: stake votes with a level 1 credential, from the epoch after next, on proposals that \
+             open later"
+        }
+        "CredentialMissing" | "CredentialExpired" | "CredentialLevel" => {
+            "ask an issuer to certify you (level 1 votes, level 2 stands for a seat): see `nupeer dao credential`"
+        }
+        "UnknownCandidate" => "see `nupeer dao candidates ROLE` for their numbers",
+        "UnknownProposal" => "see `nupeer dao proposals` for their numbers",
+        "NotVoting" | "VotingClosed" | "NotFunding" | "NotOrphaned" => {
+            "see `nupeer dao proposal NUMBER` for what comes next"
+        }
+        "InsufficientActive" => "see `nupeer stake show` for what counts; a new bond can leave once it counts",
+        "NothingToClaim" => "see `nupeer stake show` for what is due; stake is first paid four epochs after its bond",
+        "ClassTooWeak" | "MixedClasses" => "ask for a stronger class with --class, or split the proposal",
+        "RoleMayNotPropose" => "see `nupeer dao seats`; who holds no seat proposes with sponsors, --class COMMUNITY",
+        "Recused" => "whoever brings a proposal, or is its subject, takes no stance",
         _ => return None,
     };
     Some(advice)
@@ -187,5 +205,8 @@ mod tests {
         let text = Failure::refused("ledger.FeeUnpaid", "payer has 0.000000 ada free").to_string();
         assert!(text.starts_with("refused by the chain: ledger.FeeUnpaid: payer has"), "{text}");
         assert!(text.contains("nupeer account"), "{text}");
+        let bond = |name| Failure::refused(name, "").next.unwrap_or_default();
+        assert!(bond("governance.BondTooSmall").contains("--bond"));
+        assert!(bond("market.BondTooSmall").contains("nupeer provider bond"));
     }
 }

@@ -2,6 +2,20 @@
 
 use clap::{Args, Subcommand};
 
+/// Areas of proposals, in the order of the protocol.
+pub const AREAS: [&str; 7] = ["general", "finance", "legal", "technical", "infra", "platform", "apps"];
+/// Classes of proposals.
+const CLASSES: [&str; 8] = [
+    "OPERATIONAL",
+    "FINANCIAL",
+    "LEGAL_SETTLEMENT",
+    "TECHNICAL",
+    "COMMUNITY",
+    "TREASURY_LARGE",
+    "UPGRADE",
+    "CONSTITUTION",
+];
+
 /// `nupeer dao`
 #[derive(Debug, Subcommand)]
 pub enum Dao {
@@ -64,7 +78,8 @@ pub enum Dao {
     /// Lend your vote on proposals of an area, or take it back.
     #[command(after_help = "Examples:\n  nupeer dao lend technical nup_test1...\n  nupeer dao lend technical none")]
     Lend {
-        /// general, finance, legal, technical, infra, platform or apps.
+        /// Area of the proposals.
+        #[arg(value_parser = AREAS, ignore_case = true)]
         area: String,
         /// To whom, bech32 or hex, or `none`.
         to: String,
@@ -111,7 +126,8 @@ Examples:
     Vote {
         /// Proposal.
         id: u64,
-        /// for, against or abstain.
+        /// For, against or abstain.
+        #[arg(value_parser = ["for", "against", "abstain"])]
         option: String,
     },
     /// Say as an executive what you think of another's proposal.
@@ -119,7 +135,8 @@ Examples:
     Stance {
         /// Proposal.
         id: u64,
-        /// endorse, object or none.
+        /// Endorse, object, or none: take it back.
+        #[arg(value_parser = ["endorse", "object", "none"])]
         stance: String,
     },
     /// Take your proposal back.
@@ -190,8 +207,8 @@ pub struct Propose {
     /// What a seat earns per tick: role:ticker:amount.
     #[arg(long, value_name = "ROLE:TICKER:AMOUNT")]
     pub salary: Vec<String>,
-    /// Ask for a stronger class than needed, like COMMUNITY.
-    #[arg(long)]
+    /// Ask for a stronger class than needed.
+    #[arg(long, value_parser = CLASSES, ignore_case = true)]
     pub class: Option<String>,
     /// Where the document is.
     #[arg(long, default_value = "")]
@@ -202,4 +219,19 @@ pub struct Propose {
     /// Deposit in ada, decimal.
     #[arg(long)]
     pub deposit: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nupeer_primitives::proposal::Class;
+
+    #[test]
+    fn every_class_can_be_typed() {
+        let mut known: Vec<&str> = Class::ALL.iter().map(|class| class.text()).collect();
+        let mut typed = CLASSES;
+        known.sort_unstable();
+        typed.sort_unstable();
+        assert_eq!(known, typed);
+    }
 }

@@ -2,6 +2,9 @@
 
 use clap::Subcommand;
 
+/// The staking tokens as people write them.
+pub const TOKENS: [&str; 3] = ["iaas", "paas", "saas"];
+
 /// `nupeer stake`
 #[derive(Debug, Subcommand)]
 pub enum Stake {
@@ -17,7 +20,7 @@ pub enum Stake {
         /// Decimal amount.
         amount: String,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Start the way out: it counts no more at once, and can be released later.
@@ -26,14 +29,14 @@ pub enum Stake {
         /// Decimal amount.
         amount: String,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Take back what has waited long enough.
     #[command(after_help = "Examples:\n  nupeer stake release --token iaas")]
     Release {
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Earn in a pool from the next epoch on. Delegated stake is never slashed.
@@ -42,7 +45,7 @@ pub enum Stake {
         /// Pool id, hex, or `none`.
         pool: String,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Bond your own stake to your pool. It is slashed if the pool signs twice.
@@ -53,7 +56,7 @@ pub enum Stake {
         /// Decimal amount.
         amount: String,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Take pledge back; slashable until released.
@@ -64,14 +67,14 @@ pub enum Stake {
         /// Decimal amount.
         amount: String,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// Pay out what pools and work earned.
     #[command(after_help = "Examples:\n  nupeer stake claim --token iaas")]
     Claim {
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// What your stake would earn at today's rates, an estimate.
@@ -86,7 +89,7 @@ pub enum Stake {
         #[arg(long)]
         pool: Option<String>,
         /// iaas, paas or saas.
-        #[arg(long, default_value = "iaas")]
+        #[arg(long, default_value = "iaas", value_parser = TOKENS, ignore_case = true)]
         token: String,
     },
     /// What an account was paid, newest first.

@@ -1,7 +1,8 @@
 //! `nupeer dao`: seats, candidates, support, voice.
 
 use super::tx;
-use crate::args::dao::Dao;
+use crate::args::dao::{AREAS, Dao};
+use crate::args::stake::TOKENS;
 use crate::context::{Context, parse_account, parse_amount};
 use crate::failure::{Exit, Failure};
 use crate::report::{Report, fields, table};
@@ -95,9 +96,8 @@ pub(super) fn parse_role(text: &str) -> Result<RoleId, Failure> {
 }
 
 fn parse_area(text: &str) -> Result<Area, Failure> {
-    let names = ["general", "finance", "legal", "technical", "infra", "platform", "apps"];
-    let at = names.iter().position(|name| *name == text.to_ascii_lowercase());
-    let wrong = || Failure::usage(format!("`{text}` is not an area: write {}", names.join(", ")));
+    let at = AREAS.iter().position(|name| *name == text.to_ascii_lowercase());
+    let wrong = || Failure::usage(format!("`{text}` is not an area: write {}", AREAS.join(", ")));
     at.and_then(|at| Area::ALL.get(at).copied()).ok_or_else(wrong)
 }
 
@@ -110,7 +110,7 @@ async fn status(context: &Context) -> Result<Report, Failure> {
     let dao = context.client.dao().await?;
     let DaoInfo { epoch, governance_time, tick, tick_length, active, areas } = &dao;
     let mature: Vec<&str> = areas.iter().filter(|area| area.mature).map(|area| area.name.as_str()).collect();
-    let votable: Vec<String> = ["iaas", "paas", "saas"].iter().zip(active).map(|(t, a)| format!("{a} {t}")).collect();
+    let votable: Vec<String> = TOKENS.iter().zip(active).map(|(t, a)| format!("{a} {t}")).collect();
     let next = tick.saturating_add(1).saturating_mul(*tick_length).saturating_sub(*governance_time);
     let rows = [
         ("epoch", epoch.to_string()),
@@ -174,8 +174,7 @@ async fn candidates(context: &Context, role: &str) -> Result<Report, Failure> {
 async fn voice(context: &Context, id: Option<&str>) -> Result<Report, Failure> {
     let id = context.account_or_own(id)?;
     let (voice, dao) = (context.client.voice(&id).await?, context.client.dao().await?);
-    let power: Vec<String> =
-        ["iaas", "paas", "saas"].iter().zip(&voice.power).map(|(t, a)| format!("{a} {t}")).collect();
+    let power: Vec<String> = TOKENS.iter().zip(&voice.power).map(|(t, a)| format!("{a} {t}")).collect();
     let silent = voice.expiry <= dao.epoch;
     let mut rows = vec![
         ("account", voice.account.clone()),

@@ -65,7 +65,13 @@ fn report(p: &ProposalInfo) -> Report {
             percent(p.taken_part_ppm)
         ),
     ));
-    rows.push(("if it closed now", p.why.clone()));
+    rows.push((if p.would.is_some() { "if it closed now" } else { "stands" }, p.why.clone()));
+    rows.extend(
+        p.stances
+            .iter()
+            .filter(|of| of.stance != "none")
+            .map(|of| ("stance", format!("{} {}: {}", of.role, of.instance, of.stance))),
+    );
     rows.push(("next", next(p)));
     Report::of(p, fields(&rows))
 }

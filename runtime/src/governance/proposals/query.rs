@@ -28,7 +28,7 @@ pub struct ProposalInfo {
     pub asked: u64,
     /// Share of the electorate that sponsors it and that it needs, ppm.
     pub sponsored: (u64, u64),
-    /// How it would be judged if it closed now; none before activation.
+    /// How it would be judged if it closed now; none before activation and once it is decided.
     pub judgement: Option<Judgement>,
     /// Shares of the electorate for, against and participating, ppm.
     pub shares: (u64, u64, u64),
@@ -72,6 +72,8 @@ fn describe(work: &Work<'_>, now: &Now, p: Proposal) -> Result<ProposalInfo, Bug
         (share(c.yes, c.full), share(c.no, c.full), share(c.all, c.full))
     });
     let (asked, sponsored) = (fund::asked(work, now)?, fund::sponsored(work, now, &p)?);
+    // What executives said counts at the close: judged again later, a decided proposal would look otherwise.
+    let judgement = judgement.filter(|_| p.outcome.is_none());
     let why = why(&p, judgement.as_ref(), shares, asked, sponsored);
     let next = next(work, &p)?;
     Ok(ProposalInfo { proposal: p, asked, sponsored, judgement, shares, why, next })
@@ -88,6 +90,11 @@ fn why(
     asked: u64,
     (sponsored, needed): (u64, u64),
 ) -> String {
+    match p.outcome {
+        Some(Outcome::Execute) => return "it was decided that it executes".into(),
+        Some(Outcome::Block) => return "it was blocked".into(),
+        None => {}
+    }
     let Some(j) = judgement else {
         let missing = nupeer_primitives::Amount::new(asked.saturating_sub(p.deposited()));
         return match p.entry {

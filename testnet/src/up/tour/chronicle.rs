@@ -96,6 +96,14 @@ impl Chronicle {
                 narrator.step("chain", &line);
                 self.decisions.insert(number("proposal"), fields.clone());
             }
+            "ProposalAdopted" => {
+                let (id, by) = (number("proposal"), self.name(&text("account")).to_string());
+                let line = format!("proposal {id}: {by} adopts it; voting opens anew in tick {}", number("open"));
+                narrator.step("chain", &line);
+                let moved = json!({ "tick": self.tick, "status": "Review", "adopted_by": by });
+                self.proposal_moves.entry(id).or_default().push(moved);
+                self.proposals.insert(id, "Review".into());
+            }
             "VotingExtended" => {
                 let line = format!("proposal {}: voting is extended to tick {}", number("proposal"), number("close"));
                 narrator.step("chain", &line);
@@ -108,7 +116,13 @@ impl Chronicle {
                 let paid = json!({
                     "tick": self.tick, "to": self.name(&text("to")), "asset": fields["asset"], "amount": fields["amount"],
                 });
-                let line = format!("the treasury pays {} of asset {} to {}", paid["amount"], paid["asset"], paid["to"]);
+                let line = format!(
+                    "tick {}: the treasury pays {} units of asset {} to {}",
+                    self.tick,
+                    paid["amount"].as_str().unwrap_or("?"),
+                    paid["asset"],
+                    paid["to"].as_str().unwrap_or("?")
+                );
                 narrator.step("chain", &line);
                 self.payments.push(paid);
             }
