@@ -25,7 +25,7 @@ impl Narrator {
     }
     /// One line. It goes to standard error, which leaves standard output to the report.
     pub fn step(&self, what: &str, text: &str) {
-        eprintln!("{:7.1} s  \x1b[1m{what:<10}\x1b[0m {text}", self.0.elapsed().as_secs_f64());
+        eprintln!("{:7.1} s  \x1b[1m{what:<11}\x1b[0m {text}", self.0.elapsed().as_secs_f64());
     }
 }
 

@@ -9,9 +9,9 @@
 //!    payment by the community (COMMUNITY).
 //! 4. The community vetoes carol's. Half of it is against erin's too, which would block it, until the agreement of the
 //!    other executive moves the threshold. The community's own needs approval, and gets it.
-//! 5. Epoch 2: a newcomer's bond begins to count. It had long supported dan: he supersedes carol, whose open proposal is
-//!    orphaned, and adopts it.
-//! 6. The founders leave erin: grace, then the seat is revoked. Epoch 3: the parameter changes.
+//! 5. Epoch 2: a newcomer's bond begins to count. It had long supported dan, who now leads carol. erin's proposal pays;
+//!    then the founders leave her: grace. dan supersedes carol, whose open proposal is orphaned, and adopts it.
+//! 6. Epoch 3: the parameter changes. erin's grace ends without support: the seat is revoked. Rewards are claimed.
 //!
 //! # Not here
 //! Dormancy: an account falls silent after thirty epochs, an hour of the devnet. Its end of a seat is the same as loss of
@@ -76,8 +76,10 @@ impl Tour<'_> {
         let (carol, dan, erin) = self.stand_and_support()?;
         let ids = self.propose()?;
         self.vote(&ids)?;
-        self.supersede(carol, dan)?;
-        self.revoke(&ids, erin)?;
+        let orphan = self.challenge(carol, dan)?;
+        self.leave(&ids, erin)?;
+        self.succeed(orphan)?;
+        self.lose(&ids)?;
         self.rewards()
     }
 
@@ -307,14 +309,18 @@ impl Tour<'_> {
         Ok(info)
     }
 
-    fn supersede(&mut self, carol: u64, dan: u64) -> Result<()> {
+    /// A challenger comes close while the holder brings a proposal, which is orphaned later.
+    fn challenge(&mut self, carol: u64, dan: u64) -> Result<u64> {
         self.say(
             "activation",
             &format!("nora's bond begins to count with epoch 2; candidate {dan} then leads {carol}"),
         );
         self.until_streak("CTO", dan)?;
         let orphan = self.one("carol", "dao propose --set prop.exec_tries=4@9 --deposit 10")?;
-        let orphan = proposal_of(&orphan).context("no number of a proposal")?;
+        proposal_of(&orphan).context("no number of a proposal")
+    }
+
+    fn succeed(&mut self, orphan: u64) -> Result<()> {
         self.until_seat("CTO", "Supersede", "dan")?;
         self.until_status(orphan, "Orphaned")?;
         self.one("dan", &format!("dao adopt {orphan}"))?;
@@ -323,7 +329,8 @@ impl Tour<'_> {
         self.until_status(orphan, "Cancelled")
     }
 
-    fn revoke(&mut self, ids: &Ids, erin: u64) -> Result<()> {
+    /// The payment is made, then the payer loses her support.
+    fn leave(&mut self, ids: &Ids, erin: u64) -> Result<()> {
         let usd = |account: &Value| -> u64 {
             let balances = account["balances"].as_array();
             let row = balances.and_then(|rows| rows.iter().find(|row| row["ticker"] == "usd"));
@@ -339,8 +346,15 @@ impl Tour<'_> {
         self.say("seats", &format!("the founders leave candidate {erin}: her own stake alone is too little"));
         let none = ["dao support CFO none"];
         self.together(&[does("vera", &none), does("walt", &none), does("victor", &none)])?;
-        self.until_seat("CFO", "Grace", "erin")?;
-        self.one("erin", "dao agenda")?;
+        self.until_seat("CFO", "Grace", "erin")
+    }
+
+    fn lose(&mut self, ids: &Ids) -> Result<()> {
+        let agenda = self.one("erin", "dao agenda")?;
+        let first = &agenda[0];
+        let text =
+            format!("erin must act before tick {}: {}", first["before_tick"], first["what"].as_str().unwrap_or("?"));
+        self.say("agenda", &text);
         self.until_status(ids.community, "Executed")?;
         self.until("the parameter to change", |told| told.parameters.contains_key("prop.deposit_floor"))?;
         let parameters = self.one("alice", "node parameters")?;
@@ -353,11 +367,21 @@ impl Tour<'_> {
     }
 
     fn rewards(&mut self) -> Result<()> {
-        let claimed = self.one("vera", "stake claim --token iaas")?;
-        let events = claimed["events"].as_array().into_iter().flatten();
-        let paid =
-            events.filter(|event| event["name"] == "RewardsClaimed").map(|event| event["fields"]["pools"].clone());
-        self.say("rewards", &format!("vera's pool earned {:?} micro-IaaS for her", paid.collect::<Vec<_>>()));
+        let told = self.one("vera", "stake forecast --token iaas")?;
+        self.one("vera", "stake claim --token iaas")?;
+        let page = self.one("vera", "stake rewards")?;
+        let rows = page["rows"].as_array().context("no page of rewards")?;
+        let of = |kind: &str| {
+            let row = rows.iter().find(|row| row["kind"] == kind && row["token"] == "IaaS");
+            row.and_then(|row| row["pools"].as_str()).map(str::to_string).with_context(|| format!("no {kind} was paid"))
+        };
+        let text = format!(
+            "vera's delegated stake earned {} units of $IaaS (forecast {} an epoch), her pool paid its operator {}",
+            of("claim")?,
+            told["an_epoch"].as_str().unwrap_or("?"),
+            of("operator")?
+        );
+        self.say("rewards", &text);
         Ok(())
     }
 
