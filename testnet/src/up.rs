@@ -63,7 +63,8 @@ pub fn run(options: &Options) -> Result<()> {
     match (outcome, ended) {
         // Whatever failed after Ctrl-C failed because of it.
         (Err(_), _) if signals.told_to_stop() => {
-            eprintln!("stopped; the next run goes on with this chain");
+            let next = if options.tour.is_none() { "; the next run goes on with this chain" } else { "" };
+            eprintln!("stopped{next}");
             Ok(())
         }
         (Err(error), _) => Err(error),

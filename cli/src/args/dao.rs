@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 
 /// Areas of proposals, in the order of the protocol.
 pub const AREAS: [&str; 7] = ["general", "finance", "legal", "technical", "infra", "platform", "apps"];
+/// Modules that a pause can stop.
+const MODULES: [&str; 6] = ["BridgeIn", "BridgeOut", "Market", "Treasury", "Registration", "Upgrade"];
 /// Classes of proposals.
 const CLASSES: [&str; 8] = [
     "OPERATIONAL",
@@ -157,6 +159,29 @@ Examples:
         /// Proposal.
         id: u64,
     },
+    /// Stop a module for some ticks, as an executive who may, once enough others agree. Lifting it is voted by its number.
+    #[command(after_help = "Examples:\n  nupeer dao pause Market 2\n  nupeer dao status")]
+    Pause {
+        /// What stops.
+        #[arg(value_parser = MODULES, ignore_case = true)]
+        module: String,
+        /// For how many ticks.
+        ticks: u64,
+    },
+    /// Take what has vested of a stream to you.
+    #[command(after_help = "Examples:\n  nupeer dao claim-stream 4")]
+    ClaimStream {
+        /// Number, as in `nupeer dao treasury`.
+        id: u64,
+    },
+    /// Take what a tenure of a seat earned, also afterwards.
+    #[command(after_help = "Examples:\n  nupeer dao claim-salary CTO 2")]
+    ClaimSalary {
+        /// Role, like CTO.
+        role: String,
+        /// Number of the tenure, as in `nupeer dao seats`.
+        tenure: u64,
+    },
     /// What the treasury holds, promises and pays over time.
     #[command(after_help = "Examples:\n  nupeer dao treasury")]
     Treasury,
@@ -224,10 +249,11 @@ pub struct Propose {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nupeer_primitives::proposal::Class;
+    use nupeer_primitives::proposal::{Class, Module};
 
     #[test]
-    fn every_class_can_be_typed() {
+    fn every_class_and_module_can_be_typed() {
+        assert_eq!(Module::ALL.iter().map(|module| module.name()).collect::<Vec<_>>(), MODULES);
         let mut known: Vec<&str> = Class::ALL.iter().map(|class| class.text()).collect();
         let mut typed = CLASSES;
         known.sort_unstable();

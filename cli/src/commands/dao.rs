@@ -11,6 +11,7 @@ use crate::wallet::SessionKey;
 use nupeer_client::api::{DaoInfo, SeatInfo};
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::governance::{Area, CandidateNo, ProposalId, RoleId};
+use nupeer_primitives::proposal::Module;
 use nupeer_primitives::{Action, blake2b_256};
 
 mod agenda;
@@ -67,6 +68,20 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         }
         Dao::Adopt { id } => (Action::Adopt { proposal: ProposalId(id) }, format!("proposal {id} is yours now")),
         Dao::Execute { id } => (Action::Execute { proposal: ProposalId(id) }, format!("proposal {id} executed")),
+        Dao::Pause { module, ticks } => {
+            let named = Module::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(&module));
+            let module = *named.ok_or_else(|| Failure::usage(format!("`{module}` is no module that can be paused")))?;
+            let done = format!(
+                "a pause of {} for {ticks} ticks is asked for; it begins once enough seats agree",
+                module.name()
+            );
+            (Action::Pause { module, ticks }, done)
+        }
+        Dao::ClaimStream { id } => (Action::ClaimStream { stream: id }, format!("stream {id} paid what has vested")),
+        Dao::ClaimSalary { role, tenure } => {
+            let done = format!("the salary of the {role}, tenure {tenure}, is paid");
+            (Action::ClaimSalary { role: parse_role(&role)?, instance: tenure }, done)
+        }
         Dao::Certify { holder, level, until, nullifier, issuer_key } => {
             let (action, done) = proposal::certify(&holder, level, until, &nullifier)?;
             let Some(path) = issuer_key else { return act(context, action, &done).await };
@@ -108,11 +123,11 @@ pub(super) fn percent(ppm: u64) -> String {
 
 async fn status(context: &Context) -> Result<Report, Failure> {
     let dao = context.client.dao().await?;
-    let DaoInfo { epoch, governance_time, tick, tick_length, active, areas } = &dao;
+    let DaoInfo { epoch, governance_time, tick, tick_length, active, areas, deposit, paused, pauses, scheduled } = &dao;
     let mature: Vec<&str> = areas.iter().filter(|area| area.mature).map(|area| area.name.as_str()).collect();
     let votable: Vec<String> = TOKENS.iter().zip(active).map(|(t, a)| format!("{a} {t}")).collect();
     let next = tick.saturating_add(1).saturating_mul(*tick_length).saturating_sub(*governance_time);
-    let rows = [
+    let mut rows = vec![
         ("epoch", epoch.to_string()),
         ("tick", format!("{tick}, the next in {next} of governance time")),
         ("votable", votable.join(", ")),
@@ -120,7 +135,18 @@ async fn status(context: &Context) -> Result<Report, Failure> {
             "mature areas",
             if mature.is_empty() { "none: decisions need active approval".into() } else { mature.join(", ") },
         ),
+        ("deposit", format!("{deposit} ada for a proposal now")),
     ];
+    rows.extend(scheduled.iter().map(|s| ("changes", format!("{} to {} with epoch {}", s.name, s.value, s.epoch))));
+    rows.extend(paused.iter().map(|p| ("paused", format!("{} until tick {}", p.module, p.until))));
+    rows.extend(pauses.iter().map(|p| {
+        let now = p.until.map_or("asked for".to_string(), |until| format!("in force until tick {until}"));
+        let agreed = percent(p.agreed_ppm);
+        (
+            "pause",
+            format!("{} of {} for {} ticks, {now}; {agreed} of the executives agree", p.number, p.module, p.ticks),
+        )
+    }));
     Ok(Report::of(&dao, fields(&rows)))
 }
 

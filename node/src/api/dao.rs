@@ -7,14 +7,14 @@ use super::{Api, Ledger, Rows};
 use axum::Json;
 use axum::extract::State;
 use nupeer_client::api::{
-    ApiError, AreaInfo, CandidateInfo, CastInfo, DaoInfo, LendInfo, LentInfo, Micro, SeatInfo, StreakInfo, SupportInfo,
-    VoiceInfo,
+    ApiError, AreaInfo, CandidateInfo, CastInfo, DaoInfo, LendInfo, LentInfo, Micro, PauseInfo, PausedInfo,
+    ScheduledInfo, SeatInfo, StreakInfo, SupportInfo, VoiceInfo,
 };
 use nupeer_governance::power::Amounts;
 use nupeer_governance::seat::SeatState;
 use nupeer_primitives::Amount;
 use nupeer_primitives::governance::Area;
-use nupeer_runtime::governance::query;
+use nupeer_runtime::governance::{proposals, query};
 use nupeer_runtime::params;
 
 /// Power in the three tokens.
@@ -44,6 +44,22 @@ pub async fn dao(State(api): State<Api>) -> Result<Json<DaoInfo>, Problem> {
         let now = query::now_of(view)?;
         let (active, areas) = query::areas(view)?;
         let area = |(area, mature): (Area, bool)| AreaInfo { name: area_name(area).into(), mature };
+        let standing = proposals::query::standing(view)?;
+        let paused = standing.paused.iter().map(|(module, until)| {
+            let module = module.name().to_string();
+            PausedInfo { module, until: *until }
+        });
+        let pauses = standing.pauses.iter().map(|(case, agreed)| PauseInfo {
+            number: case.id.0,
+            module: case.module.name().into(),
+            ticks: case.ticks,
+            agreed_ppm: (*agreed).into(),
+            until: case.until,
+        });
+        let scheduled = standing.scheduled.into_iter().map(|(epoch, name, value)| {
+            let epoch = epoch.0;
+            ScheduledInfo { epoch, name, value }
+        });
         Ok(DaoInfo {
             epoch: now.epoch.into(),
             governance_time: now.gt,
@@ -51,6 +67,10 @@ pub async fn dao(State(api): State<Api>) -> Result<Json<DaoInfo>, Problem> {
             tick_length: params::get(&ledger.work, "time.tick_gt")?,
             active: amounts(active),
             areas: areas.into_iter().map(area).collect(),
+            deposit: Micro(standing.deposit),
+            paused: paused.collect(),
+            pauses: pauses.collect(),
+            scheduled: scheduled.collect(),
         })
     })
     .await

@@ -79,6 +79,7 @@ fn duties(facts: &Facts) -> Vec<Duty> {
     for proposal in &facts.proposals {
         of_proposal(facts, proposal, &mut due);
     }
+    pauses(facts, &mut due);
     stake(facts, &mut due);
     let mut out: Vec<Duty> = due.into_iter().map(|(when, what, command)| duty(facts, when, what, command)).collect();
     out.sort_by_key(|duty| duty.left_ms.unwrap_or(u64::MAX));
@@ -195,6 +196,18 @@ fn of_proposal(facts: &Facts, p: &ProposalInfo, due: &mut Found) {
             let what = format!("say as {} what you think of proposal {id}: agreement moves its thresholds", seat.role);
             due.push((Due::Tick(close), what, format!("nupeer dao stance {id} endorse|object")));
         }
+    }
+}
+
+/// Pauses that wait for the agreement of a seat.
+fn pauses(facts: &Facts, due: &mut Found) {
+    let holds = |seat: &SeatInfo| seat.holder.as_ref() == Some(&facts.voice.account) && seat.state == "active";
+    if !facts.seats.iter().any(holds) {
+        return;
+    }
+    for pause in facts.dao.pauses.iter().filter(|pause| pause.until.is_none()) {
+        let what = format!("a pause of {} for {} ticks waits for agreement", pause.module, pause.ticks);
+        due.push((Due::Any, what, format!("nupeer dao stance {} endorse|object", pause.number)));
     }
 }
 

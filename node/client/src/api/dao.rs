@@ -19,6 +19,43 @@ shapes! {
         active: Vec<Micro>,
         /// Areas, and whether enough stake votes in each for optimistic decisions.
         areas: Vec<AreaInfo>,
+        /// Deposit that a proposal asks for now, lovelace.
+        deposit: Micro,
+        /// Modules that stand still.
+        paused: Vec<PausedInfo>,
+        /// Pauses asked for or in force.
+        pauses: Vec<PauseInfo>,
+        /// Parameters that change at later epochs.
+        scheduled: Vec<ScheduledInfo>,
+    }
+    /// A module that stands still.
+    PausedInfo {
+        /// Its name.
+        module: String,
+        /// Tick with which it goes on by itself.
+        until: u64,
+    }
+    /// A pause that a seat asks for.
+    PauseInfo {
+        /// Number, for stances, and for votes on lifting it.
+        number: u64,
+        /// What stops.
+        module: String,
+        /// For how many ticks.
+        ticks: u64,
+        /// Share of the executives that agrees, ppm.
+        agreed_ppm: u64,
+        /// When it ends; none while too few agree.
+        until: Option<u64>,
+    }
+    /// A parameter that changes.
+    ScheduledInfo {
+        /// First epoch with the new value.
+        epoch: u64,
+        /// Its name.
+        name: String,
+        /// Its new value.
+        value: u64,
     }
     /// An area of decisions.
     AreaInfo {

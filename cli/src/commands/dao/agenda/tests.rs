@@ -13,6 +13,7 @@ fn facts() -> Facts {
     Facts {
         dao: of(json!({
             "epoch": 3, "governance_time": 400, "tick": 33, "tick_length": 12, "active": power, "areas": [],
+            "deposit": "10000000", "paused": [], "pauses": [], "scheduled": [],
         })),
         epoch: of(json!({
             "epoch": 3, "first_slot": 360, "slots": 120, "slot_now": 400, "slot_ms": 1000, "system_start_ms": 0,
