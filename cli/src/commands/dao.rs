@@ -24,23 +24,11 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         Dao::Candidates { role } => return candidates(context, &role).await,
         Dao::Voice { id } => return voice(context, id.as_deref()).await,
         Dao::Agenda { id } => return agenda::agenda(context, id.as_deref()).await,
-        Dao::Stand { role, bond, uri } => {
-            let hash = blake2b_256(uri.as_bytes()).0;
-            let long = || Failure::usage("the link is longer than 256 bytes");
-            let uri = Bytes::new(uri.into_bytes()).ok_or_else(long)?;
-            let done = format!("you stand as {role}; ask for `nupeer dao support {role}` with your number");
-            (Action::Candidate { role: parse_role(&role)?, bond: parse_amount(&bond)?, uri, hash }, done)
-        }
+        Dao::Stand { role, bond, uri } => stand(&role, &bond, uri)?,
         Dao::Withdraw { role } => {
             (Action::CandidateWithdraw { role: parse_role(&role)? }, format!("candidacy for {role} ended"))
         }
-        Dao::Support { role, candidate } => {
-            let number = |text: &str| text.parse().map(CandidateNo).ok();
-            let wrong = || Failure::usage(format!("`{candidate}` is not a candidate number, nor `none`"));
-            let to = if candidate == "none" { None } else { Some(number(&candidate).ok_or_else(wrong)?) };
-            let done = format!("your power for {role} stands behind {candidate}");
-            (Action::Support { role: parse_role(&role)?, candidate: to }, done)
-        }
+        Dao::Support { role, candidate } => support(&role, &candidate)?,
         Dao::Resign { role } => {
             (Action::Resign { role: parse_role(&role)? }, format!("you left the seat of the {role}"))
         }
@@ -68,15 +56,7 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         }
         Dao::Adopt { id } => (Action::Adopt { proposal: ProposalId(id) }, format!("proposal {id} is yours now")),
         Dao::Execute { id } => (Action::Execute { proposal: ProposalId(id) }, format!("proposal {id} executed")),
-        Dao::Pause { module, ticks } => {
-            let named = Module::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(&module));
-            let module = *named.ok_or_else(|| Failure::usage(format!("`{module}` is no module that can be paused")))?;
-            let done = format!(
-                "a pause of {} for {ticks} ticks is asked for; it begins once enough seats agree",
-                module.name()
-            );
-            (Action::Pause { module, ticks }, done)
-        }
+        Dao::Pause { module, ticks } => pause(&module, ticks)?,
         Dao::ClaimStream { id } => (Action::ClaimStream { stream: id }, format!("stream {id} paid what has vested")),
         Dao::ClaimSalary { role, tenure } => {
             let done = format!("the salary of the {role}, tenure {tenure}, is paid");
@@ -91,6 +71,32 @@ pub(super) async fn run(context: &Context, command: Dao) -> Result<Report, Failu
         Dao::Ping => (Action::Ping {}, "the chain knows that you are alive".to_string()),
     };
     act(context, action, &done).await
+}
+
+/// An action and what to say once it is done.
+type Act = (Action, String);
+
+fn stand(role: &str, bond: &str, uri: String) -> Result<Act, Failure> {
+    let hash = blake2b_256(uri.as_bytes()).0;
+    let uri = Bytes::new(uri.into_bytes()).ok_or_else(|| Failure::usage("the link is longer than 256 bytes"))?;
+    let done = format!("you stand as {role}; ask for `nupeer dao support {role}` with your number");
+    Ok((Action::Candidate { role: parse_role(role)?, bond: parse_amount(bond)?, uri, hash }, done))
+}
+
+fn support(role: &str, candidate: &str) -> Result<Act, Failure> {
+    let wrong = || Failure::usage(format!("`{candidate}` is not a candidate number, nor `none`"));
+    let number = || candidate.parse().map(CandidateNo).map_err(|_| wrong());
+    let to = if candidate == "none" { None } else { Some(number()?) };
+    let done = format!("your power for {role} stands behind {candidate}");
+    Ok((Action::Support { role: parse_role(role)?, candidate: to }, done))
+}
+
+fn pause(module: &str, ticks: u64) -> Result<Act, Failure> {
+    let named = Module::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(module));
+    let module = *named.ok_or_else(|| Failure::usage(format!("`{module}` is no module that can be paused")))?;
+    let name = module.name();
+    let done = format!("a pause of {name} for {ticks} ticks is asked for; it begins once enough seats agree");
+    Ok((Action::Pause { module, ticks }, done))
 }
 
 /// Does it, and says which number the chain gave out.

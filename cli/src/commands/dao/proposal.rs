@@ -1,6 +1,6 @@
 //! Proposals, votes, the treasury, credentials.
 
-use super::{parse_role, percent};
+use super::{Act, parse_role, percent};
 use crate::args::dao::Propose;
 use crate::context::{Context, parse_account, parse_amount};
 use crate::failure::Failure;
@@ -88,9 +88,6 @@ pub(super) async fn treasury(context: &Context) -> Result<Report, Failure> {
     }
     Ok(Report::of(&info, text))
 }
-
-/// An action and what to say once it is done.
-type Act = (Action, String);
 
 pub(super) fn vote(id: u64, option: &str) -> Result<Act, Failure> {
     let found = match option {

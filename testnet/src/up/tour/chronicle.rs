@@ -68,78 +68,77 @@ impl Chronicle {
     fn tell(&mut self, narrator: &Narrator, event: &str, fields: &Value) {
         let text = |name: &str| fields[name].as_str().unwrap_or("?").to_string();
         let number = |name: &str| fields[name].as_u64().unwrap_or_default();
-        match event {
-            "TickBegan" => self.tick = number("tick"),
-            "SeatMoved" => self.seat_moved(narrator, fields),
-            "Proposed" => {
-                let (id, by) = (number("proposal"), self.name(&text("proposer")).to_string());
-                let line = format!("proposal {id}: {by} proposes, class {}, area {}", text("class"), text("area"));
-                narrator.step("chain", &line);
-                let first = json!({ "tick": self.tick, "status": "Proposed", "class": text("class"), "by": by });
-                self.proposal_moves.entry(id).or_default().push(first);
+        let line = match event {
+            "TickBegan" => {
+                self.tick = number("tick");
+                return;
             }
-            "ProposalMoved" => {
-                let (id, status, tick) = (number("proposal"), text("status"), number("tick"));
-                narrator.step("chain", &format!("tick {tick}: proposal {id} is now {}", status.to_lowercase()));
-                self.proposal_moves.entry(id).or_default().push(json!({ "tick": tick, "status": status }));
-                self.proposals.insert(id, status);
-            }
+            "SeatMoved" => self.seat_moved(fields),
+            "Proposed" | "ProposalMoved" | "ProposalAdopted" => self.proposal_moved(event, fields),
             "Decided" => {
-                let line = format!(
+                self.decisions.insert(number("proposal"), fields.clone());
+                format!(
                     "proposal {} is decided: {} ({} approval, quorum {}, threshold {})",
                     number("proposal"),
                     text("outcome").to_lowercase(),
                     text("mode").to_lowercase(),
                     percent(number("quorum_ppm")),
                     percent(number("threshold_ppm"))
-                );
-                narrator.step("chain", &line);
-                self.decisions.insert(number("proposal"), fields.clone());
-            }
-            "ProposalAdopted" => {
-                let (id, by) = (number("proposal"), self.name(&text("account")).to_string());
-                let line = format!("proposal {id}: {by} adopts it; voting opens anew in tick {}", number("open"));
-                narrator.step("chain", &line);
-                let moved = json!({ "tick": self.tick, "status": "Review", "adopted_by": by });
-                self.proposal_moves.entry(id).or_default().push(moved);
-                self.proposals.insert(id, "Review".into());
+                )
             }
             "VotingExtended" => {
-                let line = format!("proposal {}: voting is extended to tick {}", number("proposal"), number("close"));
-                narrator.step("chain", &line);
+                format!("proposal {}: voting is extended to tick {}", number("proposal"), number("close"))
             }
             "AttemptFailed" => {
-                let line = format!("proposal {}: an execution failed, code {}", number("proposal"), number("code"));
-                narrator.step("chain", &line);
+                format!("proposal {}: an execution failed, code {}", number("proposal"), number("code"))
             }
             "TreasuryPaid" => {
-                let paid = json!({
-                    "tick": self.tick, "to": self.name(&text("to")), "asset": fields["asset"], "amount": fields["amount"],
-                });
-                let line = format!(
-                    "tick {}: the treasury pays {} units of asset {} to {}",
-                    self.tick,
-                    paid["amount"].as_str().unwrap_or("?"),
-                    paid["asset"],
-                    paid["to"].as_str().unwrap_or("?")
-                );
-                narrator.step("chain", &line);
+                let (to, amount) = (self.name(&text("to")).to_string(), text("amount"));
+                let paid = json!({ "tick": self.tick, "to": to, "asset": fields["asset"], "amount": amount });
                 self.payments.push(paid);
+                format!("tick {}: the treasury pays {amount} units of asset {} to {to}", self.tick, fields["asset"])
             }
             "ParamScheduled" => {
-                let line = format!("{} becomes {} with epoch {}", text("name"), number("value"), number("epoch"));
-                narrator.step("chain", &line);
+                format!("{} becomes {} with epoch {}", text("name"), number("value"), number("epoch"))
             }
             "ParamChanged" => {
-                let line = format!("tick {}: parameter {} is now {}", self.tick, text("name"), number("value"));
-                narrator.step("chain", &line);
                 self.parameters.insert(text("name"), number("value"));
+                format!("tick {}: parameter {} is now {}", self.tick, text("name"), number("value"))
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        narrator.step("chain", &line);
     }
 
-    fn seat_moved(&mut self, narrator: &Narrator, fields: &Value) {
+    /// Keeps what became of a proposal, and says it.
+    fn proposal_moved(&mut self, event: &str, fields: &Value) -> String {
+        let text = |name: &str| fields[name].as_str().unwrap_or("?").to_string();
+        let id = fields["proposal"].as_u64().unwrap_or_default();
+        let (line, moved) = match event {
+            "Proposed" => {
+                let by = self.name(&text("proposer")).to_string();
+                let line = format!("proposal {id}: {by} proposes, class {}, area {}", text("class"), text("area"));
+                (line, json!({ "tick": self.tick, "status": "Proposed", "class": text("class"), "by": by }))
+            }
+            "ProposalAdopted" => {
+                let by = self.name(&text("account")).to_string();
+                let line = format!("proposal {id}: {by} adopts it; voting opens anew in tick {}", fields["open"]);
+                self.proposals.insert(id, "Review".into());
+                (line, json!({ "tick": self.tick, "status": "Review", "adopted_by": by }))
+            }
+            _ => {
+                let (status, tick) = (text("status"), &fields["tick"]);
+                self.proposals.insert(id, status.clone());
+                let line = format!("tick {tick}: proposal {id} is now {}", status.to_lowercase());
+                (line, json!({ "tick": tick, "status": status }))
+            }
+        };
+        self.proposal_moves.entry(id).or_default().push(moved);
+        line
+    }
+
+    /// Keeps what became of a seat, and says it.
+    fn seat_moved(&mut self, fields: &Value) -> String {
         let text = |name: &str| fields[name].as_str().unwrap_or("?").to_string();
         let (role, change, tick) = (text("role"), text("change"), fields["tick"].as_u64().unwrap_or_default());
         let holder = fields["holder"].as_str().map_or("nobody".to_string(), |account| self.name(account).to_string());
@@ -154,9 +153,10 @@ impl Chronicle {
             "Supersede" => format!("{holder} supersedes the holder, tenure {}", fields["instance"]),
             other => format!("{}, holder {holder}", other.to_lowercase()),
         };
-        narrator.step("chain", &format!("tick {tick}: {role}: {what}"));
+        let line = format!("tick {tick}: {role}: {what}");
         self.seat_moves.push(json!({ "tick": tick, "role": role, "change": change, "holder": holder }));
         self.seats.insert(role, (change, holder));
+        line
     }
 
     /// What is kept, for the report.
