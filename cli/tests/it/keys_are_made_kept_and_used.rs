@@ -46,7 +46,7 @@ fn money_is_sent_by_id_and_by_readable_text() {
     let user = User::with_keys(&node.url);
     let to = AccountId([9; 28]);
     let sent = user.json(&["send", &to.to_bech32("nup_test"), "1.25", "--asset", "usd"]);
-    assert_eq!((sent["status"].as_str(), sent["outcome"].as_str()), (Some("included"), Some("ok")));
+    assert_eq!((sent["status"].as_str(), sent["outcome"].as_str()), (Some("final"), Some("ok")));
     user.json(&["send", &to.to_hex(), "0.5", "--sign-text", "--account", "2"]);
     let seen = node.seen.lock().unwrap();
     let actions: Vec<&Action> = seen.txs.iter().map(|tx| &tx.body.actions[0].action).collect();
