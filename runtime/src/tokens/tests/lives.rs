@@ -44,18 +44,18 @@ fn a_member_is_paid_for_the_snapshots_in_which_it_counted() {
 
 #[test]
 fn a_forecast_follows_the_rule_that_pays() {
-    let mut x = Ledger::new();
+    let (mut x, home) = (Ledger::new(), pool(1));
     x.act(3, bond(50_000));
     let told = |x: &Ledger, amount, at| query::forecast(&x.state, T, amount, at).unwrap().unwrap();
     // On top of what the pool has, which is what joining it would do.
-    let before = told(&x, 50_000 * TOKEN, Some((&pool(1), false)));
+    let before = told(&x, 50_000 * TOKEN, Some((&home, false)));
     assert!(before.own > 0 && before.own <= before.pay.members && before.pay.members <= before.pay.reward);
     assert!(before.pay.reward <= before.pot);
     x.act(3, delegate(1));
     x.run_to(3);
-    let after = told(&x, 50_000 * TOKEN, Some((&pool(1), true)));
+    let after = told(&x, 50_000 * TOKEN, Some((&home, true)));
     assert_eq!(after.pool, before.pool, "the pool has the stake by now");
-    assert_eq!(told(&x, 0, Some((&pool(1), true))).own, 0);
+    assert_eq!(told(&x, 0, Some((&home, true))).own, 0);
     let alone = told(&x, 50_000 * TOKEN, None);
     assert!(alone.own > 0 && alone.pay.reward == 0);
     assert_eq!(query::forecast(&x.state, T, 1, Some((&pool(99), false))).unwrap(), None);
