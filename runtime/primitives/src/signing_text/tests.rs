@@ -210,6 +210,10 @@ fn every_action() -> Vec<Action> {
         Action::Reclaim { lease },
         Action::SettleBatch { items: alloc::vec![receipt(); 6] },
         Action::Claim { receipt: receipt() },
+        Action::Equivocation {
+            r1: receipt(),
+            r2: SignedReceipt { receipt: MeterReceipt { up_ms: 1, ..receipt().receipt }, ..receipt() },
+        },
         Action::WipeReceipt { lease, volumes: alloc::vec![hash; 2], method: WipeMethod::CryptoErase },
         Action::Delegates { lease, delegates: alloc::vec![delegate] },
         Action::Delegates { lease, delegates: Vec::new() },
