@@ -142,9 +142,10 @@ impl Driver {
                 mempool_bytes: engine.mempool.bytes(),
                 pool,
             };
-            (standing, signing)
+            (standing, signing, engine.accusing())
         });
-        if let Some((standing, signing)) = seen.await {
+        if let Some((standing, signing, accusing)) = seen.await {
+            self.metrics.accusing(&accusing);
             if let Some(signing) = signing {
                 self.metrics.signing(&signing);
             }

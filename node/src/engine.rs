@@ -15,6 +15,7 @@
 //! # What it deliberately does not do
 //! No sockets, no tasks, no wall clock: those are `node.rs` and `p2p`.
 
+pub mod accuser;
 pub mod agent;
 pub mod bodies;
 mod effects;
@@ -27,6 +28,7 @@ mod submit;
 
 use crate::mempool::Mempool;
 use crate::storage::StoredBlock;
+use accuser::Accuser;
 use agent::Agent;
 use bodies::Arrived;
 use executor::{ExecuteError, Executor};
@@ -141,6 +143,7 @@ pub struct Engine {
     /// Waiting transactions.
     pub mempool: Mempool,
     agent: Option<Agent>,
+    accuser: Accuser,
     slot: u64,
     health: Health,
     /// Connected peers, for another boot.
@@ -151,8 +154,10 @@ impl Engine {
     /// Boots from disk. `state` is fresh; the executor holds the committed chain.
     pub fn boot(state: State, executor: Executor, agent: Option<Agent>) -> Result<(Self, Vec<Outbound>), ExecuteError> {
         let (mempool, health, peers) = (Mempool::default(), Health::Running, BTreeMap::new());
-        let mut engine = Self { state, executor, mempool, agent, slot: 0, health, peers };
+        let accuser = Accuser::default();
+        let mut engine = Self { state, executor, mempool, agent, accuser, slot: 0, health, peers };
         let persisted = engine.load_persisted()?;
+        engine.load_cases()?;
         let out = engine.handle(Message::Consensus(Input::Boot(Box::new(persisted))));
         Ok((engine, out))
     }
@@ -190,10 +195,17 @@ impl Engine {
     fn take(&mut self, message: Message, out: &mut Vec<Outbound>) {
         match message {
             Message::Consensus(input) => {
+                let slot = self.slot;
                 if let Input::Clock { slot, .. } = input {
                     self.tick(slot);
                 }
                 self.step(input, out);
+                if self.slot > slot
+                    && self.health == Health::Running
+                    && let Err(error) = self.press_cases(out)
+                {
+                    self.stop(error, out);
+                }
             }
             Message::Bodies(req, ids, answer) => {
                 let answer = answer.map(|bodies| self.take_bodies(&ids, bodies));

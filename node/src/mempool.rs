@@ -103,6 +103,16 @@ impl Mempool {
         self.by_id.get(id).map(|waiting| Arc::clone(&waiting.tx))
     }
 
+    /// Sequence numbers of a payer that are taken here.
+    pub fn seqs_of(&self, payer: &AccountId) -> impl Iterator<Item = u64> {
+        self.by_payer.get(payer).into_iter().flat_map(|own| own.keys().copied())
+    }
+
+    /// Whether a waiting transaction is as asked.
+    pub fn any(&self, is: impl Fn(&CheckedTx) -> bool) -> bool {
+        self.by_id.values().any(|waiting| is(&waiting.tx))
+    }
+
     /// A waiting transaction by its short id.
     #[must_use]
     pub fn get_short(&self, id: &ShortId) -> Option<Arc<CheckedTx>> {

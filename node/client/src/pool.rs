@@ -9,6 +9,8 @@
 //! opcert.json       {cold_key, hot_key, counter, start, sigma}          public: the cold key vouches for the KES key
 //! kes.next.json     a KES key that waits for its certificate            made by `nupeer pool kes rotate`
 //! opcert.next.json  that certificate; the node takes both and renames them over kes.json and opcert.json
+//! fee.json          {"kind": "fee", "secret": 32 bytes}                 ed25519: its account pays for evidence that the node
+//!                                                                       puts on chain; none = the node only passes it on
 //! signing-state.json, lock                                              the node's own
 //! ```
 //! Bytes are hex. Secrets have mode 0600; they are not sealed, because a node starts, and evolves its key, unattended.
@@ -38,6 +40,8 @@ pub const OPCERT_NEXT_FILE: &str = "opcert.next.json";
 
 /// The key of finality votes.
 pub const BLS_FILE: &str = "bls.json";
+/// The key of the account that pays for evidence.
+pub const FEE_FILE: &str = "fee.json";
 /// The next key of finality votes.
 pub const BLS_NEXT_FILE: &str = "bls.next.json";
 
@@ -95,6 +99,17 @@ pub fn vrf_to_file(key: &vrf::SecretKey) -> Zeroizing<Vec<u8>> {
 /// Reads [`VRF_FILE`].
 pub fn vrf_from_file(bytes: &[u8]) -> Result<vrf::SecretKey, KeyFileError> {
     secret_of::<32>(bytes, "vrf").map(|seed| vrf::SecretKey::from_seed(&seed))
+}
+
+/// Contents of [`FEE_FILE`]: the seed of an ed25519 key.
+#[must_use]
+pub fn fee_to_file(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    secret_text("fee", seed)
+}
+
+/// Reads [`FEE_FILE`].
+pub fn fee_from_file(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+    secret_of::<32>(bytes, "fee")
 }
 
 /// Contents of [`KES_FILE`] and [`KES_NEXT_FILE`].

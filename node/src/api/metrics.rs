@@ -3,6 +3,7 @@
 use super::Api;
 use super::error::Problem;
 use super::ports::{Mode, Standing};
+use crate::engine::accuser::Accusing;
 use crate::engine::agent::Signing;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -43,6 +44,9 @@ pub struct Metrics {
     finality_lag: Gauge,
     vote_weight_ppm: Gauge,
     votes_absent: Gauge,
+    evidence_cases: Gauge,
+    evidence_refused: Gauge,
+    evidence_payer: Gauge,
     headers_refused: Labelled,
     bodies_fetched: Labelled,
     answers: Labelled,
@@ -84,6 +88,9 @@ impl Metrics {
             finality_lag: Gauge::default(),
             vote_weight_ppm: Gauge::default(),
             votes_absent: Gauge::default(),
+            evidence_cases: Gauge::default(),
+            evidence_refused: Gauge::default(),
+            evidence_payer: Gauge::default(),
             headers_refused: Labelled::default(),
             bodies_fetched: Labelled::default(),
             answers: Labelled::default(),
@@ -117,6 +124,10 @@ impl Metrics {
         r.register("finality_lag", "Rounds since the newest final checkpoint", self.finality_lag.clone());
         r.register("vote_weight_ppm", "Weight seen voting in the last round, ppm", self.vote_weight_ppm.clone());
         r.register("votes_absent", "Committee members without a vote in the last round", self.votes_absent.clone());
+        r.register("evidence_cases", "Offences that are kept until they are too old", self.evidence_cases.clone());
+        r.register("evidence_refused", "Of them, those the ledger does not take", self.evidence_refused.clone());
+        let payer = "1 when this node has an account to pay for evidence, 0 when it only passes it on";
+        r.register("evidence_payer", payer, self.evidence_payer.clone());
         r.register("headers_refused", "Headers refused, by rule", self.headers_refused.clone());
         r.register("bodies_fetched", "Bodies from peers, by the way they came", self.bodies_fetched.clone());
         r.register("api_answers", "Answers of the API, by status class", self.answers.clone());
@@ -151,6 +162,15 @@ impl Metrics {
         gauge(&self.opcert_counter, opcert_counter);
         gauge(&self.signing_watch, u64::from(watching));
         gauge(&self.foreign_signatures, u64::from(twin));
+    }
+
+    /// How accusing stands.
+    pub fn accusing(&self, accusing: &Accusing) {
+        let Accusing { cases, refused, payer } = *accusing;
+        let gauge = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge(&self.evidence_cases, cases);
+        gauge(&self.evidence_refused, refused);
+        gauge(&self.evidence_payer, usize::from(payer.is_some()));
     }
 
     /// A round of votes is over.

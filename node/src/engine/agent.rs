@@ -10,15 +10,17 @@
 //! - A new certificate is taken between two slots. Until blocks asked for under the old one are out, the old key stays
 //!   in memory, never on disk.
 
+pub mod fee;
 pub mod files;
 pub mod guard;
 pub mod signing_state;
 
 use anyhow::{Context, Result, bail};
+use fee::FeeKey;
 use guard::{Guard, Stranger};
 use nupeer_client::pool::{
-    BLS_FILE, BLS_NEXT_FILE, KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, bls,
-    bls_from_file, bls_to_file, certifies, kes_from_file, kes_to_file, vrf_from_file, vrf_to_file,
+    BLS_FILE, BLS_NEXT_FILE, FEE_FILE, KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, bls,
+    bls_from_file, bls_to_file, certifies, fee_from_file, kes_from_file, kes_to_file, vrf_from_file, vrf_to_file,
 };
 use nupeer_consensus::crypto::kes;
 use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};
@@ -71,6 +73,8 @@ pub struct Agent {
     hot: Hot,
     /// Keys of finality votes, by file.
     bls: BTreeMap<&'static str, bls::SecretKey>,
+    /// Pays for evidence.
+    fee: Option<FeeKey>,
     /// What blocks asked for before a rotation are signed with, and the last slot of them.
     previous: Option<(Hot, u64)>,
     leader: LeaderCheck,
@@ -126,6 +130,8 @@ impl Agent {
                 bls.insert(name, key);
             }
         }
+        let fee = files.read(FEE_FILE)?.map(Zeroizing::new);
+        let fee = fee.map(|bytes| fee_from_file(&bytes)).transpose().context(FEE_FILE)?.map(FeeKey::new);
         Ok(Self {
             files,
             genesis,
@@ -134,6 +140,7 @@ impl Agent {
             vrf,
             hot: Hot { kes, opcert },
             bls,
+            fee,
             previous: None,
             leader: LeaderCheck::new(constants.f.0, constants.f.1),
             state,
@@ -157,6 +164,12 @@ impl Agent {
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity { issuer: self.issuer, vrf_key: self.vrf.public() }
+    }
+
+    /// The key of the account that pays for evidence.
+    #[must_use]
+    pub const fn fee_key(&self) -> Option<&FeeKey> {
+        self.fee.as_ref()
     }
 
     /// Counter of the certificate in use.

@@ -22,7 +22,7 @@ impl Engine {
         match effect {
             Effect::Persist(record) => self.persist(record)?,
             Effect::Gossip(Topic::Head, bytes) => out.push(Outbound::Announce(bytes)),
-            Effect::Gossip(Topic::Evidence, bytes) => out.push(Outbound::Evidence(bytes)),
+            Effect::Gossip(Topic::Evidence, bytes) | Effect::Evidence(bytes) => self.accuse(bytes, out)?,
             Effect::Gossip(topic @ (Topic::Vote | Topic::Certificate), bytes) => {
                 out.push(Outbound::Publish(topic, bytes))
             }
@@ -42,7 +42,6 @@ impl Engine {
                 return self.forge(slot, parent, &vrf_out, &certificates).map(Some);
             }
             Effect::Sign(request) => return Ok(Some(self.sign(*request))),
-            Effect::Evidence(bytes) => out.push(Outbound::Evidence(bytes)),
             Effect::WakeAt { slot, ms } => out.push(Outbound::WakeAt { slot, ms }),
             Effect::Note(metric) => out.push(Outbound::Note(metric)),
             Effect::SignVote(request) => return Ok(Some(self.sign_vote(request))),
@@ -130,7 +129,6 @@ impl Engine {
         vrf_out: &[u8; 64],
         certificates: &[Certificate],
     ) -> Result<Input, ExecuteError> {
-        let candidates = self.mempool.candidates(CANDIDATES_MAX);
         let Some(agent) = &self.agent else { return Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent }) };
         let identity = agent.identity();
         let (height, parent_slot) = self.executor.point_of(&parent)?;
@@ -139,7 +137,16 @@ impl Engine {
             draft(identity.issuer, identity.vrf_key, slot, parent, vrf_out, counter, height.0.saturating_add(1));
         let chain = self.executor.chain.clone();
         let ctx = BlockContext::of(&chain, &header, parent_slot);
-        match self.executor.forge(&ctx, &header, certificates, candidates.iter().map(Arc::as_ref)) {
+        let mut candidates = self.mempool.candidates(CANDIDATES_MAX);
+        let first = match self.accusations(&ctx, &mut candidates) {
+            Ok(first) => first,
+            Err(ExecuteError::StateUnknown(_)) => {
+                return Ok(Input::ForgeFailed { slot, why: ForgeError::UnknownParent });
+            }
+            Err(other) => return Err(other),
+        };
+        let candidates = first.iter().chain(&candidates).map(Arc::as_ref);
+        match self.executor.forge(&ctx, &header, certificates, candidates) {
             Ok((body, applied, refused)) => {
                 for (id, why) in &refused {
                     tracing::debug!(tx = %id, %why, "transaction left the mempool");

@@ -254,7 +254,8 @@ impl Executor {
         }
     }
 
-    fn on_state<T>(
+    /// Looks at the state after `at`, an executed or committed block.
+    pub fn on_state<T>(
         &self,
         at: BlockId,
         work: impl FnOnce(&dyn State) -> Result<T, ExecuteError>,

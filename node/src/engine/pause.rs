@@ -56,6 +56,9 @@ impl Engine {
             Ok(persisted) => persisted,
             Err(error) => return self.stop(error, out),
         };
+        if let Err(error) = self.load_cases() {
+            return self.stop(error, out);
+        }
         self.health = Health::Running;
         out.push(Outbound::Resumed);
         self.step(Input::Boot(Box::new(persisted)), out);

@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// The context of the next block as far as it is known.
-    fn next_block(&self, at: Position) -> BlockContext {
+    pub(super) fn next_block(&self, at: Position) -> BlockContext {
         BlockContext {
             genesis: self.executor.chain.genesis,
             constants: self.executor.chain.constants,

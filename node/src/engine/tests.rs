@@ -6,6 +6,7 @@ use crate::engine::bodies::check_ahead;
 use crate::storage::{Columns, MemoryColumns, Origin, Reader, Storage, StorageError, Write};
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use nupeer_consensus::compact::{CompactBody, Filled, ShortId};
+use nupeer_consensus::finality::OverlayConfig;
 use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::input::Point;
@@ -64,33 +65,56 @@ impl Columns for Filling {
 pub struct World {
     genesis: Genesis,
     chain: Chain,
-    keys: PoolKeys,
+    keys: Vec<PoolKeys>,
 }
 
-fn user() -> SigningKey {
+pub fn user() -> SigningKey {
     SigningKey::from([7; 32])
 }
 
-fn verification(key: &SigningKey) -> VerificationKey {
+pub fn verification(key: &SigningKey) -> VerificationKey {
     VerificationKey(VerificationKeyBytes::from(key).into())
 }
 
 impl World {
     pub fn new() -> Self {
-        let keys = PoolKeys::from_seed(&[42; 32]);
-        let stake = Amount::new(1_000_000_000_000);
-        let pool = keys.genesis_pool(stake, stake);
+        Self::with_pools(1)
+    }
+
+    /// Of pools with equal stake.
+    pub fn with_pools(count: u8) -> Self {
+        let keys: Vec<PoolKeys> = (0..count).map(|n| PoolKeys::from_seed(&[42 + n; 32])).collect();
         let genesis = Preset::Sim.genesis(Founders {
             name: "engine".into(),
             system_start_ms: 0,
             seed: Hash([1; 32]),
             accounts: vec![(verification(&user()).account(), AssetId::ADA, Amount::new(1_000_000_000))],
-            pools: vec![pool],
+            pools: keys.iter().map(Self::pool).collect(),
         });
         Self { chain: Chain::new(&genesis), genesis, keys }
     }
 
+    fn pool(keys: &PoolKeys) -> GenesisPool {
+        let stake = Amount::new(1_000_000_000_000);
+        keys.genesis_pool(stake, stake)
+    }
+
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
     pub fn boot(&self, columns: Box<dyn Columns>, files: Option<&Files>) -> Engine {
+        self.boot_pool(0, columns, files, None)
+    }
+
+    /// A node for the n-th pool, with or without votes.
+    pub fn boot_pool(
+        &self,
+        pool: usize,
+        columns: Box<dyn Columns>,
+        files: Option<&Files>,
+        finality: Option<OverlayConfig>,
+    ) -> Engine {
         let first: Diff =
             first_state(&self.genesis).unwrap().into_iter().map(|(key, value)| (key, Some(value))).collect();
         let origin = Origin { id: BlockId(self.chain.genesis.0.0), k: self.chain.constants.k, state: &first };
@@ -98,7 +122,7 @@ impl World {
         let executor = Executor::new(self.chain.clone(), storage, self.genesis.seed, true);
         let agent = files.map(|files| {
             if files.read("opcert.json").unwrap().is_none() {
-                Agent::create(&mut files.clone(), &self.keys, &self.chain.genesis).unwrap();
+                Agent::create(&mut files.clone(), &self.keys[pool], &self.chain.genesis).unwrap();
             }
             Agent::open(Box::new(files.clone()), self.chain.genesis, self.chain.constants).unwrap()
         });
@@ -109,7 +133,7 @@ impl World {
             sync_peers: 0,
             checkpoint: None,
             identity: agent.as_ref().map(Agent::identity),
-            finality: None,
+            finality,
         });
         Engine::boot(state, executor, agent).unwrap().0
     }
@@ -139,8 +163,8 @@ impl World {
 
 /// What came out of an engine.
 #[derive(Default)]
-struct Seen {
-    headers: Vec<Header>,
+pub struct Seen {
+    pub headers: Vec<Header>,
     committed: usize,
     paused: usize,
     resumed: usize,

@@ -6,7 +6,8 @@ use nupeer_consensus::finality::Voted;
 use nupeer_consensus::finality::overlay::KeptFinality;
 use nupeer_consensus::input::{Ban, Point, Root};
 use nupeer_consensus::nonce::Nonce;
-use nupeer_primitives::{BlockId, Cbor, Certificate, Epoch, Header, Height, McRef, PoolId, Slot};
+use nupeer_primitives::finality::Evidence;
+use nupeer_primitives::{BlockId, Cbor, Certificate, Epoch, Hash, Header, Height, McRef, PoolId, Slot};
 
 const FINAL: &[u8] = b"final";
 const SIGNED: &[u8] = b"signed";
@@ -16,6 +17,7 @@ const CERTIFICATE: &[u8] = b"certificate/";
 const FINALIZED: &[u8] = b"finalized";
 const VOTED: &[u8] = b"voted";
 const STEP: &[u8] = b"step/";
+const EVIDENCE: &[u8] = b"evidence/";
 /// Bans that are handed back, those that end last: an attacker with many names must not fill memory at boot.
 const BANS_MAX: usize = 4_096;
 
@@ -106,6 +108,27 @@ impl Storage {
     /// What [`Self::keep_step`] kept.
     pub fn step(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, StorageError> {
         self.columns.reader().get(Column::Consensus, &[STEP, &epoch.0.to_be_bytes()].concat())
+    }
+
+    /// Keeps evidence that is not on chain for good, under its hash, with the slot in which it was seen.
+    pub fn keep_evidence(&self, id: &Hash, seen: Slot, evidence: &Evidence) -> Result<(), StorageError> {
+        let value = (seen, evidence.clone()).to_cbor();
+        self.columns.write(vec![Write::put(Column::Consensus, &[EVIDENCE, &id.0].concat(), value)])
+    }
+
+    /// Drops what [`Self::keep_evidence`] kept.
+    pub fn forget_evidence(&self, id: &Hash) -> Result<(), StorageError> {
+        self.columns.write(vec![Write::delete(Column::Consensus, &[EVIDENCE, &id.0].concat())])
+    }
+
+    /// What [`Self::keep_evidence`] kept.
+    pub fn evidence(&self) -> Result<Vec<(Hash, Slot, Evidence)>, StorageError> {
+        let rows = with_prefix::<(Slot, Evidence)>(self.columns.reader().as_ref(), EVIDENCE)?;
+        let corrupt = StorageError::Corrupt { column: Column::Consensus };
+        rows.into_iter()
+            .map(|(id, (seen, evidence))| id.try_into().map(|id| (Hash(id), seen, evidence)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| corrupt)
     }
 
     /// Everything that [`Storage::persist`] kept.

@@ -1,13 +1,15 @@
-//! What the API asks about credentials, roles, slashes and the treasury.
+//! What the API asks about credentials, roles, slashes and the treasury, and a node about evidence.
 
+use crate::context::BlockContext;
 use crate::credentials::at;
 use crate::governance::Now;
 use crate::slashing::{self, Pending};
 use crate::treasury::{Stream, ledger};
 use alloc::vec::Vec;
 use nupeer_governance::treasury::SalaryDue;
+use nupeer_primitives::finality::{Evidence, Offence};
 use nupeer_primitives::governance::RoleId;
-use nupeer_primitives::state::{Bug, View, Work};
+use nupeer_primitives::state::{Abort, Bug, View, Work};
 use nupeer_primitives::{AccountId, AssetId, Epoch, Hash};
 use nupeer_tokens::asset::{ASSETS_MAX, AssetRecord};
 use nupeer_tokens::bank::{self, Balance};
@@ -66,6 +68,16 @@ pub fn nfts_of(view: &dyn View, holder: &AccountId, epoch: Epoch) -> Result<Vec<
 /// Pending slashes from an id on.
 pub fn pending_slashes(view: &dyn View, from: u64, limit: usize) -> Result<Vec<(u64, Pending)>, Bug> {
     slashing::query::pending(&Work::new(view), from, limit)
+}
+
+/// The offences that evidence proves, by the committees of a state.
+pub fn offences(view: &dyn View, ctx: &BlockContext, evidence: &Evidence) -> Result<Vec<Offence>, Abort> {
+    slashing::query::offences(&Work::new(view), ctx, evidence)
+}
+
+/// What a state makes of an offence in epoch `now`.
+pub fn offence_standing(view: &dyn View, now: Epoch, offence: &Offence) -> Result<slashing::query::Standing, Bug> {
+    slashing::query::standing(&Work::new(view), now, offence)
 }
 
 /// What the treasury owns: free, and reserved for streams and salaries.

@@ -16,7 +16,7 @@ use nupeer_tokens::committee;
 use nupeer_tokens::slashing::{EvidenceChecks, SlashingError};
 use nupeer_tokens::stake::stake_key;
 
-fn known_key(key: &Hash) -> Key {
+pub(super) fn known_key(key: &Hash) -> Key {
     stake_key(0x40).bytes(&key.0)
 }
 
@@ -66,7 +66,8 @@ pub fn evidence(
     }
 }
 
-fn judge(work: &Work<'_>, ctx: &BlockContext, evidence: &Evidence) -> Result<Vec<Offence>, Abort> {
+/// Who is guilty of what, by the committees that the state holds.
+pub(super) fn judge(work: &Work<'_>, ctx: &BlockContext, evidence: &Evidence) -> Result<Vec<Offence>, Abort> {
     let (slots, lag) = (params::get(work, "round_slots")?, params::get(work, "lag_slots")?);
     let rounds = Rounds::new(slots, lag, &ctx.constants).ok_or(Bug::Missing { what: "rounds that divide epochs" })?;
     let table = |epoch: Epoch| {
