@@ -349,7 +349,7 @@ impl Driver {
                         .look(move |e| e.headers_after(&ids).ok())
                         .await
                         .flatten()
-                        .map(|h| wire::headers_to_bytes(&h)),
+                        .map(|h| wire::items_to_bytes(&h)),
                     Err(_) => None,
                 },
                 Protocol::Blocks => match wire::ids_from_bytes(&bytes) {
@@ -372,7 +372,7 @@ impl Driver {
                     Err(_) => None,
                 },
                 Protocol::Certificates => match wire::round_from_bytes(&bytes) {
-                    Ok(round) => self.core.look(move |e| e.certificates_from(round)).await,
+                    Ok(round) => self.core.look(move |e| e.certificates_from(round)).await.map(|c| wire::items_to_bytes(&c)),
                     Err(_) => None,
                 },
                 Protocol::Peers => None,

@@ -92,23 +92,33 @@ pub fn compact_from_bytes(bytes: &[u8]) -> Result<Vec<Option<CompactBody>>, Malf
     })
 }
 
-/// An answer of headers.
+/// A list of what is encoded already: headers or certificates.
 #[must_use]
-pub fn headers_to_bytes(headers: &[Vec<u8>]) -> Vec<u8> {
+pub fn items_to_bytes(items: &[Vec<u8>]) -> Vec<u8> {
     let mut w = Writer::default();
-    w.array(headers.len());
-    for header in headers {
-        w.bytes(header);
+    w.array(items.len());
+    for item in items {
+        w.bytes(item);
     }
     w.finish()
 }
 
-/// Headers, each still encoded.
-pub fn headers_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+/// At most `count_max` items of at most `bytes_max`, each still encoded: consensus judges them one by one.
+fn items_from_bytes(bytes: &[u8], count_max: usize, bytes_max: usize) -> Result<Vec<Vec<u8>>, Malformed> {
     exact(bytes, |r| {
-        let count = r.array_max(HEADERS_PER_REQUEST_MAX)?;
-        (0..count).map(|_| r.bytes(HEADER_BYTES_MAX).map(<[u8]>::to_vec)).collect()
+        let count = r.array_max(count_max)?;
+        (0..count).map(|_| r.bytes(bytes_max).map(<[u8]>::to_vec)).collect()
     })
+}
+
+/// An answer of headers.
+pub fn headers_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    items_from_bytes(bytes, HEADERS_PER_REQUEST_MAX, HEADER_BYTES_MAX)
+}
+
+/// An answer of certificates.
+pub fn certificates_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    items_from_bytes(bytes, CERTIFICATES_PER_REQUEST_MAX, CERTIFICATE_BYTES_MAX)
 }
 
 /// An answer of bodies.
@@ -148,14 +158,6 @@ pub fn round_from_bytes(bytes: &[u8]) -> Result<u64, Malformed> {
     exact(bytes, Reader::uint)
 }
 
-/// Certificates, each still encoded: consensus judges them one by one.
-pub fn certificates_from_bytes(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
-    exact(bytes, |r| {
-        let count = r.array_max(CERTIFICATES_PER_REQUEST_MAX)?;
-        (0..count).map(|_| r.bytes(CERTIFICATE_BYTES_MAX).map(<[u8]>::to_vec)).collect()
-    })
-}
-
 /// Transactions of a batch or an answer.
 pub fn txs_from_bytes(bytes: &[u8]) -> Result<Vec<Transaction>, Malformed> {
     exact(bytes, |r| r.list(TXS_MAX))
@@ -178,7 +180,8 @@ mod tests {
         #[test]
         fn what_is_sent_is_read(headers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..20),
                                 bodies in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..100)), 0..20)) {
-            prop_assert_eq!(headers_from_bytes(&headers_to_bytes(&headers)).unwrap(), headers);
+            prop_assert_eq!(headers_from_bytes(&items_to_bytes(&headers)).unwrap(), headers.clone());
+            prop_assert_eq!(certificates_from_bytes(&items_to_bytes(&headers)).unwrap(), headers);
             prop_assert_eq!(bodies_from_bytes(&bodies_to_bytes(&bodies)).unwrap(), bodies);
         }
         #[test]

@@ -78,6 +78,7 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         | Action::Pledge { .. }
         | Action::Unpledge { .. }
         | Action::PoolSet { .. }
+        | Action::PoolRotateBls { .. }
         | Action::PoolUnjail { .. }
         | Action::ClaimRewards { .. }
         | Action::Ping {}

@@ -31,6 +31,8 @@ pub fn action_weight(action: &Action) -> u64 {
         // Both signatures, the lease, and the bond with its slash.
         Action::Equivocation { .. } => 100 + 2 * WEIGHT_ED25519,
         Action::Bid { .. } | Action::Ask { .. } | Action::PairOrder { .. } => 40,
+        // A possession proof is two pairings, like a certificate.
+        Action::PoolRotateBls { .. } => 20 + WEIGHT_CERTIFICATE,
         Action::Evidence { .. } => 20 + 2 * WEIGHT_CERTIFICATE,
         Action::DeviceTake { .. } => 40 + WEIGHT_ED25519,
         Action::ClaimStream { .. }

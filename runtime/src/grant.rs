@@ -191,6 +191,7 @@ const fn reach(action: &Action) -> Reach {
         | Action::Pledge { .. }
         | Action::Unpledge { .. }
         | Action::PoolSet { .. }
+        | Action::PoolRotateBls { .. }
         | Action::PoolUnjail { .. }
         | Action::ClaimRewards { .. }
         | Action::Evidence { .. }

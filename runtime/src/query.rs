@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use nupeer_primitives::cbor::Bytes;
 use nupeer_primitives::finality::Member;
 use nupeer_primitives::state::{Bug, Key, View, Work};
-use nupeer_primitives::{BlockId, Epoch, Hash, PoolId};
+use nupeer_primitives::{BlockId, BlsKey, Epoch, Hash, PoolId};
 use nupeer_tokens::committee;
 use nupeer_tokens::stake::{self, snapshot::may_lead};
 
 /// A pool as leader election sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeadingPool {
     /// The pool.
     pub id: PoolId,
@@ -23,6 +23,8 @@ pub struct LeadingPool {
     pub vrf_hash: Hash,
     /// Whether it may not lead.
     pub jailed: bool,
+    /// Hashes of its hot keys that sign nothing in that epoch.
+    pub dead_keys: Vec<Hash>,
 }
 
 /// The pools that lead in `epoch`. Answered for the state's own epoch and the next one, whose snapshot is already
@@ -32,7 +34,8 @@ pub fn leading_pools(view: &dyn View, epoch: Epoch) -> Result<Vec<LeadingPool>, 
     let mut out = Vec::new();
     for (id, weight) in stake::leading(&work, epoch)? {
         let pool: stake::Pool = work.expect(&stake::pool_key(&id), "pool of a snapshot")?;
-        out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed: !may_lead(&pool, epoch) });
+        let (jailed, dead_keys) = (!may_lead(&pool, epoch), pool.dead_keys(stake::epoch32(epoch)?).collect());
+        out.push(LeadingPool { id, weight, vrf_hash: pool.vrf_hash, jailed, dead_keys });
     }
     Ok(out)
 }
@@ -48,6 +51,22 @@ pub fn committees(view: &dyn View, epoch: Epoch) -> Result<Vec<(Epoch, Vec<Membe
         }
     }
     Ok(out)
+}
+
+/// The committee of one epoch; empty if none was fixed or it is too old.
+pub fn committee(view: &dyn View, epoch: Epoch) -> Result<Vec<Member>, Bug> {
+    committee::members(&Work::new(view), epoch)
+}
+
+/// Keys of finality votes that a pool may still need: those of its seats in the committees that votes may come from,
+/// and the one that the next committee will know.
+pub fn bls_keys_of(view: &dyn View, pool: &PoolId) -> Result<Vec<BlsKey>, Bug> {
+    let tables = committees(view, cursor(view)?.epoch)?;
+    let seats = tables.iter().flat_map(|(_, table)| table).filter(|member| member.pool == *pool);
+    let mut keys: Vec<BlsKey> = seats.map(|member| member.key).collect();
+    let registered: Option<stake::Pool> = Work::new(view).get(&stake::pool_key(pool))?;
+    keys.extend(registered.and_then(|pool| pool.bls_key));
+    Ok(keys)
 }
 
 /// Hash of a committee's table: equal tables need not be read again.

@@ -2,7 +2,9 @@
 //! epoch begins, never changed.
 //!
 //! C_{e+1} is fixed at the boundary into e, from the snapshot taken there: its members know a whole epoch ahead, so that
-//! C_e can sign its table for Cardano. A member that is jailed later stays in the denominator.
+//! C_e can sign its table for Cardano. A member that is jailed later stays in the denominator, and its votes count as
+//! before: whether a certificate is valid must not depend on who has seen which evidence. It is not drawn again, nor is
+//! a pool whose BLS key has a tombstone, before it rotates the key.
 //!
 //! | Prefix | Key -> value |
 //! |---|---|
@@ -14,7 +16,7 @@ use alloc::vec::Vec;
 use nupeer_primitives::finality::committee::{draw, table_hash};
 use nupeer_primitives::finality::{MEMBERS_MAX, Member};
 use nupeer_primitives::state::{Bug, Key, Work};
-use nupeer_primitives::{Epoch, Hash};
+use nupeer_primitives::{BlsKey, Epoch, Hash, blake2b_256};
 
 /// Key of a committee's digest.
 #[must_use]
@@ -44,7 +46,8 @@ pub fn fix(work: &mut Work<'_>, epoch: Epoch, from: Epoch) -> Result<(), Bug> {
     let seated = stake::epoch32(epoch)?;
     for (id, weight) in stake::snapshot(work, from)? {
         let Some(pool) = work.get::<Pool>(&pool_key(&id))? else { continue };
-        let Some(key) = pool.bls_key.filter(|_| !pool.is_jailed(seated)) else { continue };
+        let may_sit = |key: &BlsKey| !pool.is_jailed(seated) && !pool.is_tombstoned(&blake2b_256(&key.0), seated);
+        let Some(key) = pool.bls_key.filter(may_sit) else { continue };
         let weight = u64::try_from(weight).map_err(|_| Bug::Arithmetic { what: "pool weight above 64 bits" })?;
         eligible.push(Member { pool: id, key, weight, ada: 0 });
     }
@@ -73,7 +76,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use nupeer_primitives::state::{MemoryState, apply_diff};
-    use nupeer_primitives::{AccountId, BlsKey, Cbor, VerificationKey};
+    use nupeer_primitives::{AccountId, Cbor, VerificationKey};
 
     fn pool(n: u8, bls_key: Option<BlsKey>, jailed: bool) -> (Vec<u8>, Vec<u8>) {
         let cold_key = VerificationKey([n; 32]);
@@ -111,6 +114,25 @@ mod tests {
         assert_eq!(members.iter().map(|m| (m.key.0[0], m.weight)).collect::<Vec<_>>(), [(2, 60), (1, 50)]);
         assert_eq!(digest(&work, Epoch(6)).unwrap(), Some(table_hash(&members)));
         assert_eq!(digest(&work, Epoch(7)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_with_a_tombstone_does_not_sit_before_it_is_rotated() {
+        let mut state = state(false);
+        let (at, bytes) = pool(2, Some(BlsKey([2; 48])), false);
+        let mut buried = Pool::from_cbor(&bytes, usize::MAX).unwrap();
+        buried.bury(blake2b_256(&[2; 48]), 7);
+        state.insert(at.clone(), buried.to_cbor());
+        let seats = |state: &MemoryState, epoch| {
+            let state = fixed(state, epoch);
+            let seated = members(&Work::new(&state), Epoch(epoch)).unwrap();
+            seated.iter().map(|m| m.key.0[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(seats(&state, 6), [2, 1], "not in force yet");
+        assert_eq!(seats(&state, 7), [1]);
+        buried.bls_key = Some(BlsKey([9; 48]));
+        state.insert(at, buried.to_cbor());
+        assert_eq!(seats(&state, 7), [9, 1]);
     }
 
     #[test]

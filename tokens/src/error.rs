@@ -2,7 +2,7 @@
 //! added at the end and none is ever renumbered.
 
 use nupeer_primitives::state::Rule;
-use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, PoolId};
+use nupeer_primitives::{AccountId, Amount, AssetId, BlsKey, Epoch, PoolId};
 use thiserror::Error;
 
 macro_rules! errors {
@@ -62,4 +62,6 @@ errors! {
     23 AlreadyAttested { epoch: u64 } "epoch {epoch} of Cardano is attested or has no pot"
     24 TooManyPledges { permitted: usize } "an account pledges in at most {permitted} pools"
     25 IspoListInvalid { pools: usize, permitted: u64 } "{pools} pools listed: ascending, at most {permitted} are permitted"
+    26 KeyTombstoned { key: BlsKey } "BLS key {key} signed an offence: it never signs again"
+    27 PossessionUnproven { key: BlsKey } "the proof does not show possession of BLS key {key}"
 }

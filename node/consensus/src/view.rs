@@ -5,7 +5,7 @@
 
 use crate::crypto::leader::Sigma;
 use crate::finality::ChainFacts;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use nupeer_primitives::finality::Committee;
@@ -27,6 +27,8 @@ pub struct PoolRow {
 pub struct Snapshot {
     total: u128,
     pools: BTreeMap<PoolId, PoolRow>,
+    /// Hashes of hot keys that signed an offence, by pool.
+    dead_keys: BTreeSet<(PoolId, Hash)>,
 }
 
 impl Snapshot {
@@ -35,7 +37,18 @@ impl Snapshot {
     pub fn new(pools: impl IntoIterator<Item = (PoolId, PoolRow)>) -> Self {
         let pools: BTreeMap<_, _> = pools.into_iter().collect();
         let total = pools.values().fold(0u128, |sum, row| sum.saturating_add(row.weight));
-        Self { total, pools }
+        Self { total, pools, dead_keys: BTreeSet::new() }
+    }
+    /// With tombstones: hashes of hot keys under which no header of the epoch is valid.
+    #[must_use]
+    pub fn with_dead_keys(mut self, keys: impl IntoIterator<Item = (PoolId, Hash)>) -> Self {
+        self.dead_keys.extend(keys);
+        self
+    }
+    /// Whether a pool's hot key of this hash signs nothing.
+    #[must_use]
+    pub fn is_dead(&self, pool: &PoolId, key: &Hash) -> bool {
+        self.dead_keys.contains(&(*pool, *key))
     }
     /// `W`.
     #[must_use]

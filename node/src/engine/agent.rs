@@ -256,6 +256,12 @@ impl Agent {
     /// sign, here or on Cardano.
     pub fn retire_bls(&mut self, in_use: &[BlsKey]) -> Result<()> {
         let (Some(old), Some(next)) = (self.bls.get(BLS_FILE), self.bls.get(BLS_NEXT_FILE)) else { return Ok(()) };
+        if old.public() == next.public() {
+            // A crash came between the two changes below.
+            self.files.remove(BLS_NEXT_FILE)?;
+            self.bls.remove(BLS_NEXT_FILE);
+            return Ok(());
+        }
         if in_use.contains(&old.public()) || !in_use.contains(&next.public()) {
             return Ok(());
         }

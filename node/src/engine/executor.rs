@@ -4,12 +4,12 @@
 //! Executed blocks above the final point are kept with their diffs, so that a switch commits what was computed before.
 
 use super::bodies::Bodies;
-use super::header_state::{self, Derived};
+use super::header_state::{self, Committees, Derived};
 use crate::checked::CheckedTxs;
 use crate::storage::{Commit, Overlay, State, Storage, StorageError, StoredBlock};
 use nupeer_consensus::view::LedgerView;
 use nupeer_primitives::event::TxReceipt;
-use nupeer_primitives::state::{Abort, Bug};
+use nupeer_primitives::state::{Abort, Bug, Diff};
 use nupeer_primitives::{BlockId, Certificate, Hash, Header, HeaderBody, Height, SealedBody, Slot, TxId};
 use nupeer_runtime::apply::{Built, apply_checked, build_block};
 use nupeer_runtime::validity::{Chain, CheckedBody, CheckedTx};
@@ -93,6 +93,7 @@ pub struct Executor {
     forged: Option<Forged>,
     /// What the newest view was derived from.
     derived: Option<Derived>,
+    committees: Committees,
     first_nonce: Hash,
     audit: bool,
 }
@@ -110,6 +111,7 @@ impl Executor {
             executed: HashMap::new(),
             forged: None,
             derived: None,
+            committees: Committees::default(),
             first_nonce,
             audit,
         }
@@ -155,7 +157,7 @@ impl Executor {
                 invariants::check(&after)?;
             }
             let old = self.derived.as_ref().filter(|derived| derived.is_of(&parent));
-            let (view, derived) = header_state::view_after(&after, &self.chain, id, &applied.diff, old)?;
+            let (view, derived) = header_state::view_after(&after, &self.chain, id, &applied.diff, old, &self.committees)?;
             Ok((applied, view, derived))
         })?;
         self.derived = Some(derived);
@@ -226,17 +228,30 @@ impl Executor {
         self.executed.get(id).map(|executed| executed.applied.record.receipts.clone()).unwrap_or_default()
     }
 
-    /// View of the committed tip.
-    pub fn tip_view(&self) -> Result<Arc<LedgerView>, ExecuteError> {
+    /// Views of the committed tip and of the blocks below it that can still be undone, down to `height`. One walk: each
+    /// block is taken back once, and its view is derived from its child's where nothing between them differs.
+    pub fn views_down_to(&self, height: Height) -> Result<Vec<(BlockId, Arc<LedgerView>)>, ExecuteError> {
         let snapshot = self.storage.snapshot();
-        Ok(Arc::new(header_state::ledger_view(&snapshot, &self.chain)?))
-    }
-
-    /// View of a committed block that can still be undone.
-    pub fn view_at(&self, height: Height) -> Result<Arc<LedgerView>, ExecuteError> {
-        let snapshot = self.storage.snapshot();
-        let overlay = self.storage.undone(&snapshot, height)?;
-        Ok(Arc::new(header_state::ledger_view(&overlay.over(&snapshot), &self.chain)?))
+        let mut at = snapshot.position();
+        let (tip, mut derived) =
+            header_state::view_after(&snapshot, &self.chain, at.id, &Diff::new(), None, &self.committees)?;
+        let mut views = vec![(at.id, Arc::new(tip))];
+        let mut overlay = Overlay::default();
+        while at.height > height {
+            let (parent, values) = self.storage.undo_one(&snapshot, &mut overlay, at.height)?;
+            let state = overlay.over(&snapshot);
+            let (view, next) = header_state::view_after(
+                &state,
+                &self.chain,
+                parent.id,
+                &values,
+                Some(&derived),
+                &self.committees,
+            )?;
+            views.push((parent.id, Arc::new(view)));
+            (at, derived) = (parent, next);
+        }
+        Ok(views)
     }
 
     /// Height and slot of the state after `id`.

@@ -8,7 +8,7 @@ use nupeer_consensus::finality::voter::VoteRequest;
 use nupeer_consensus::input::{Input, Point};
 use nupeer_primitives::imt::prove_inclusion;
 use nupeer_primitives::state::View;
-use nupeer_primitives::{BlsKey, BlsSignature, Cbor, Certificate, Epoch, Header, Writer};
+use nupeer_primitives::{BlsKey, BlsSignature, Cbor, Certificate, Epoch, Header};
 use nupeer_runtime::query;
 
 impl Engine {
@@ -47,6 +47,7 @@ impl Engine {
         out: &mut Vec<Outbound>,
     ) -> Result<(), ExecuteError> {
         self.keep_step(point, &proof)?;
+        self.retire_key(point)?;
         out.push(Outbound::Finalized { round, point, proof });
         Ok(())
     }
@@ -91,16 +92,27 @@ impl Engine {
         Ok(())
     }
 
-    /// D15: certificates from a round on, as one answer.
+    /// Key deletion (consensus.md §10): the old BLS key goes once neither the final state nor the newest one names it, in
+    /// a committee that may still sign or as the key of the next. The final state, because a rotation may be rolled
+    /// back; the newest, because a key that was rotated back serves again.
+    fn retire_key(&mut self, point: Point) -> Result<(), ExecuteError> {
+        let Some(agent) = self.agent.as_mut().filter(|agent| agent.bls_keys().len() > 1) else { return Ok(()) };
+        let (pool, executor) = (agent.identity().issuer.pool(), &self.executor);
+        let snapshot = executor.storage.snapshot();
+        let undone = executor.storage.undone(&snapshot, point.height)?;
+        let mut in_use = query::bls_keys_of(&undone.over(&snapshot), &pool)?;
+        in_use.extend(query::bls_keys_of(&snapshot, &pool)?);
+        if let Err(error) = agent.retire_bls(&in_use) {
+            tracing::error!(error = format!("{error:#}"), "the old BLS key can't be erased yet");
+        }
+        Ok(())
+    }
+
+    /// D15: certificates from a round on, each encoded.
     #[must_use]
-    pub fn certificates_from(&self, round: u64) -> Vec<u8> {
+    pub fn certificates_from(&self, round: u64) -> Vec<Vec<u8>> {
         let overlay = self.state.overlay();
         let certificates = overlay.map(|overlay| overlay.certificates_from(round)).unwrap_or_default();
-        let mut w = Writer::default();
-        w.array(certificates.len());
-        for certificate in &certificates {
-            w.bytes(&certificate.to_cbor());
-        }
-        w.finish()
+        certificates.iter().map(Cbor::to_cbor).collect()
     }
 }

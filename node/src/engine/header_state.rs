@@ -28,28 +28,57 @@ pub fn after(state: &dyn View, chain: &Chain, seed: Hash, header: &HeaderBody) -
     Ok(nonce(state, chain, &seed)?.after(header, &chain.constants).to_cbor())
 }
 
-/// What headers after a state are checked against.
-pub fn ledger_view(state: &dyn View, chain: &Chain) -> Result<LedgerView, Bug> {
-    let cursor = query::cursor(state)?;
-    standing(state, chain, &cursor)
+/// Committees with their summed keys, by epoch and the digest of their table: views of many blocks and branches share
+/// them, and no key is decompressed twice.
+#[derive(Debug, Default)]
+pub struct Committees(RefCell<BTreeMap<(Epoch, Hash), Arc<Committee>>>);
+
+/// Committees that are kept: three epochs of some branches.
+const COMMITTEES_MAX: usize = 12;
+
+impl Committees {
+    /// The committee of `epoch` in a state.
+    fn of(&self, state: &dyn View, epoch: Epoch) -> Result<Option<Arc<Committee>>, Bug> {
+        let Some(digest) = query::committee_digest(state, epoch)? else { return Ok(None) };
+        let mut known = self.0.borrow_mut();
+        if let Some(committee) = known.get(&(epoch, digest)) {
+            return Ok(Some(Arc::clone(committee)));
+        }
+        let members = query::committee(state, epoch)?;
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let committee = Arc::new(Committee::new(epoch, members));
+        known.insert((epoch, digest), Arc::clone(&committee));
+        if known.len() > COMMITTEES_MAX {
+            known.pop_first();
+        }
+        Ok(Some(committee))
+    }
 }
 
 /// Everything of a view that rests on more than the cursor.
-fn standing(state: &dyn View, chain: &Chain, cursor: &Cursor) -> Result<LedgerView, Bug> {
+fn standing(state: &dyn View, chain: &Chain, cursor: &Cursor, known: &Committees) -> Result<LedgerView, Bug> {
     let work = Work::new(state);
     let limit = |name| params::get(&work, name).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let mut snapshots = BTreeMap::new();
     let now = chain.constants.epoch(cursor.slot.0);
     for epoch in [now, now.saturating_add(1)] {
-        let rows = query::leading_pools(state, Epoch(epoch))?;
-        let rows = rows
-            .into_iter()
-            .map(|pool| (pool.id, PoolRow { weight: pool.weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed }));
-        snapshots.insert(Epoch(epoch), Arc::new(Snapshot::new(rows)));
+        let pools = query::leading_pools(state, Epoch(epoch))?;
+        let row = |pool: &query::LeadingPool| PoolRow {
+            weight: pool.weight,
+            vrf_hash: pool.vrf_hash,
+            jailed: pool.jailed,
+        };
+        let snapshot = Snapshot::new(pools.iter().map(|pool| (pool.id, row(pool))));
+        let dead = pools.iter().flat_map(|pool| pool.dead_keys.iter().map(|key| (pool.id, *key)));
+        snapshots.insert(Epoch(epoch), Arc::new(snapshot.with_dead_keys(dead)));
     }
     let mut committees = BTreeMap::new();
-    for (epoch, members) in query::committees(state, Epoch(now))? {
-        committees.insert(epoch, Arc::new(Committee::new(epoch, members)));
+    for epoch in (now.saturating_sub(1)..=now.saturating_add(1)).map(Epoch) {
+        if let Some(committee) = known.of(state, epoch)? {
+            committees.insert(epoch, committee);
+        }
     }
     let (head, epoch_ends) = query::finality(state)?;
     let certified = head.and_then(|head| head.certified);
@@ -82,22 +111,24 @@ impl Derived {
     }
 }
 
-/// The view after a block, from its parent's where the block changed nothing that a view rests on.
+/// The view after a block, from its neighbour's where nothing that a view rests on is in `diff`, what differs between
+/// the two states.
 pub fn view_after(
     state: &dyn View,
     chain: &Chain,
     block: BlockId,
     diff: &Diff,
-    parent: Option<&Derived>,
+    neighbour: Option<&Derived>,
+    known: &Committees,
 ) -> Result<(LedgerView, Derived), Bug> {
     let cursor = query::cursor(state)?;
     let (epoch, version) = (chain.constants.epoch(cursor.slot.0), cursor.version);
-    if let Some(old) = parent.filter(|old| old.epoch == epoch && old.version == version && !old.reads.meet(diff)) {
+    if let Some(old) = neighbour.filter(|old| old.epoch == epoch && old.version == version && !old.reads.meet(diff)) {
         let view = LedgerView { slot: cursor.slot, ..old.view.clone() };
         return Ok((view.clone(), Derived { block, view, ..old.clone() }));
     }
     let watched = Watched { state, reads: RefCell::default() };
-    let view = standing(&watched, chain, &cursor)?;
+    let view = standing(&watched, chain, &cursor, known)?;
     let reads = watched.reads.into_inner();
     Ok((view.clone(), Derived { block, view, epoch, version, reads }))
 }

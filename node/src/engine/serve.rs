@@ -87,11 +87,7 @@ impl Engine {
             self.executor.add_header(*id, header);
         }
         let tip = self.executor.storage.position();
-        let mut views = vec![(tip.id, self.executor.tip_view()?)];
-        for height in root.point.height.0..tip.height.0 {
-            let id = self.executor.committed_id(Height(height))?;
-            views.push((id, self.executor.view_at(Height(height))?));
-        }
+        let views = self.executor.views_down_to(root.point.height)?;
         Ok(Persisted {
             root,
             headers: records.headers.into_iter().map(|(_, bytes)| bytes).collect(),
@@ -123,15 +119,5 @@ impl Executor {
             return Ok(Some(body));
         }
         Ok(self.recent_body(id).map(|body| body.bytes().to_vec()))
-    }
-
-    /// Id of the committed block at a height.
-    pub fn committed_id(&self, height: Height) -> Result<BlockId, ExecuteError> {
-        let origin = self.storage.origin();
-        match self.storage.header_at(height)? {
-            Some(stored) => Ok(stored.id),
-            None if height.0 == 0 => Ok(origin),
-            None => Err(ExecuteError::StateUnknown(origin)),
-        }
     }
 }

@@ -88,7 +88,12 @@ impl World {
             name: "engine".into(),
             system_start_ms: 0,
             seed: Hash([1; 32]),
-            accounts: vec![(verification(&user()).account(), AssetId::ADA, Amount::new(1_000_000_000))],
+            accounts: keys
+                .iter()
+                .map(PoolKeys::issuer)
+                .chain([verification(&user())])
+                .map(|key| (key.account(), AssetId::ADA, Amount::new(1_000_000_000)))
+                .collect(),
             pools: keys.iter().map(Self::pool).collect(),
         });
         Self { chain: Chain::new(&genesis), genesis, keys }
@@ -140,24 +145,35 @@ impl World {
 
     pub fn txs(&self, seqs: std::ops::Range<u64>) -> Vec<Arc<CheckedTx>> {
         let one = |seq| {
-            let vkey = verification(&user());
             let action =
                 Action::Transfer { to: AccountId([3; 28]), asset: AssetId::ADA, amount: Amount::new(1_000_000) };
-            let body = TxBody {
-                payer: vkey.account(),
-                seq,
-                from: Slot(0),
-                until: Slot(500),
-                max_fee: Amount::new(Amount::UNIT),
-                cosigners: Vec::new(),
-                actions: vec![ActorAction { actor: 0, action }],
-                memo: None,
-            };
-            let signature = Signature(user().sign(&body.id(&self.chain.genesis).0).into());
-            let tx = Transaction { body, witnesses: vec![Witness::Key { key: vkey, signature }] };
-            Arc::new(CheckedTx::new(&self.chain, tx).unwrap())
+            let sign = |digest: &Hash| Signature(user().sign(&digest.0).into());
+            self.tx(verification(&user()), seq, action, sign)
         };
         seqs.map(one).collect()
+    }
+
+    /// One transaction of whoever signs with `key`.
+    fn tx(
+        &self,
+        key: VerificationKey,
+        seq: u64,
+        action: Action,
+        sign: impl FnOnce(&Hash) -> Signature,
+    ) -> Arc<CheckedTx> {
+        let body = TxBody {
+            payer: key.account(),
+            seq,
+            from: Slot(0),
+            until: Slot(500),
+            max_fee: Amount::new(Amount::UNIT),
+            cosigners: Vec::new(),
+            actions: vec![ActorAction { actor: 0, action }],
+            memo: None,
+        };
+        let signature = sign(&Hash(body.id(&self.chain.genesis).0));
+        let tx = Transaction { body, witnesses: vec![Witness::Key { key, signature }] };
+        Arc::new(CheckedTx::new(&self.chain, tx).unwrap())
     }
 }
 
@@ -318,4 +334,58 @@ fn a_body_is_filled_from_the_mempool_and_completed_by_its_sender() {
     let wrong = CompactBody { certs: Vec::new(), txs: compact.txs.iter().rev().copied().collect() };
     assert_eq!(other.fill(&id, &wrong, &sent), Some(Filled::TooFew), "another order is another body");
     assert!(leader.txs_of_body(&id, &[ShortId([0; 8])]).is_empty());
+}
+
+#[test]
+fn a_rotated_voting_key_is_erased_once_no_committee_needs_the_old_one() {
+    use nupeer_client::pool::{BLS_FILE, BLS_NEXT_FILE, bls, bls_from_file, bls_to_file};
+    let (world, mut files, mut seen) = (World::new(), Files::default(), Seen::default());
+    let overlay = crate::node::overlay(&world.genesis);
+    let mut engine = world.boot_pool(0, Box::new(MemoryColumns::default()), Some(&files), overlay);
+    let next = bls::SecretKey::from_seed(&[9; 32]);
+    files.write(BLS_NEXT_FILE, &bls_to_file(&next)).unwrap();
+    tick(&mut engine, 1..=30, &mut seen);
+    let keys = &world.keys[0];
+    let rotate = Action::PoolRotateBls { pool: keys.pool(), key: next.public(), proof: next.prove() };
+    let tx = world.tx(keys.issuer(), 0, rotate, |digest| keys.sign_cold(digest));
+    feed(&mut engine, Message::Txs(vec![tx]), &mut seen);
+    assert!(seen.refused.is_empty(), "{:?}", seen.refused);
+    let last = |engine: &Engine| nupeer_consensus::state::final_point(engine.consensus()).unwrap().slot.0;
+    let mut erased = None;
+    for slot in 31..=520 {
+        tick(&mut engine, slot..=slot, &mut seen);
+        assert!(slot < 60 || slot - last(&engine) < 60, "slot {slot}: votes go on under one key or the other");
+        if files.read(BLS_NEXT_FILE).unwrap().is_none() {
+            erased = erased.or(Some(slot));
+        }
+    }
+    // Rotated in epoch 0: C_2 is the first that knows the new key, and C_1 may vote until a checkpoint of epoch 2.
+    let erased = erased.unwrap();
+    assert!((240..500).contains(&erased), "{erased}");
+    assert_eq!(bls_from_file(&files.read(BLS_FILE).unwrap().unwrap()).unwrap().public(), next.public());
+}
+
+#[test]
+fn views_of_one_walk_are_those_that_each_state_gives() {
+    let (world, mut seen) = (World::new(), Seen::default());
+    let mut engine = world.boot(Box::new(MemoryColumns::default()), Some(&Files::default()));
+    feed(&mut engine, Message::Txs(world.txs(0..3)), &mut seen);
+    tick(&mut engine, 1..=135, &mut seen);
+    let executor = &engine.executor;
+    let tip = executor.storage.position().height;
+    let bottom = Height(tip.0 - 40);
+    let views = executor.views_down_to(bottom).unwrap();
+    assert_eq!(views.len(), 41);
+    let snapshot = executor.storage.snapshot();
+    for (above, (id, view)) in (0..).zip(&views) {
+        let height = Height(tip.0 - above);
+        assert_eq!(executor.storage.header_at(height).unwrap().unwrap().id, *id);
+        let undone = executor.storage.undone(&snapshot, height).unwrap();
+        let known = header_state::Committees::default();
+        let state = undone.over(&snapshot);
+        let fresh = header_state::view_after(&state, &world.chain, *id, &Diff::new(), None, &known).unwrap().0;
+        assert_eq!(**view, fresh, "height {height}");
+    }
+    let slots: Vec<u64> = views.iter().map(|(_, view)| view.slot.0).collect();
+    assert!(slots.first() > Some(&120) && slots.last() < Some(&120), "over the start of an epoch: {slots:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! A fork's state is the committed one, taken back in memory to the fork's root, with the fork's blocks laid on top.
 
-use super::{Snapshot, State, Storage, StorageError};
+use super::{Position, Snapshot, State, Storage, StorageError};
 use nupeer_primitives::Hash;
 use nupeer_primitives::Height;
 use nupeer_primitives::imt::{self, Leaf, TreeHead, TreeUpdate, TreeView};
@@ -44,12 +44,23 @@ impl Storage {
         let mut overlay = Overlay::default();
         let mut at = snapshot.position().height;
         while at > height {
-            let undo = self.undo_at(snapshot, at)?;
-            let tree = imt::restore(&overlay.over(snapshot), &undo.tree)?;
-            overlay.push(&undo.values, &tree);
-            at = undo.parent.height;
+            at = self.undo_one(snapshot, &mut overlay, at)?.0.height;
         }
         Ok(overlay)
+    }
+
+    /// Takes one more block back: the one at `height`, the newest that `overlay` leaves. Gives the block before it, and the
+    /// values that became others again.
+    pub fn undo_one(
+        &self,
+        snapshot: &Snapshot<'_>,
+        overlay: &mut Overlay,
+        height: Height,
+    ) -> Result<(Position, Diff), StorageError> {
+        let undo = self.undo_at(snapshot, height)?;
+        let tree = imt::restore(&overlay.over(snapshot), &undo.tree)?;
+        overlay.push(&undo.values, &tree);
+        Ok((undo.parent, undo.values))
     }
 }
 

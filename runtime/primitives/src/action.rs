@@ -3,6 +3,7 @@
 //! Codes of modules that do not exist yet are unknown here, hence `Malformed`: a new module adds its codes with its
 //! rules, and no code is ever reinterpreted (ledger.md §11).
 
+use crate::bls::{BlsKey, BlsSignature};
 use crate::cbor::{Bytes, Reader, Writer};
 use crate::credential::{DeviceAttestation, RevokeReason};
 use crate::error::Malformed;
@@ -106,6 +107,8 @@ actions! {
     0x0207 PoolSet {
         pool: PoolId, margin_ppm: u32, cost: (Amount, Amount, Amount), reward_account: AccountId, meta_hash: [u8; 32],
     }
+    /// Another key of finality votes, from the next committee that is drawn on; with the proof of its possession.
+    0x0208 PoolRotateBls { pool: PoolId, key: BlsKey, proof: BlsSignature }
     /// Frees a pool after its jail term.
     0x0209 PoolUnjail { pool: PoolId }
     /// Pays what pools and work earned.

@@ -1,5 +1,6 @@
 //! What happened in a block, for clients and proofs (ledger.md §9).
 
+use crate::bls::BlsKey;
 use crate::cbor::{Cbor, Reader, Writer};
 use crate::error::Malformed;
 use crate::governance::{Area, CandidateNo, ProposalId, RoleId, SeatChange, VoteOption};
@@ -221,6 +222,8 @@ events! {
     2 14 IspoRooted { cardano_epoch: u64, root: Hash, count: u64 }
     /// A Cardano delegator was paid.
     2 15 IspoClaimed { account: AccountId, iaas: Amount, paas: Amount, saas: Amount }
+    /// A pool votes with another key from the next committee that is drawn on.
+    2 16 PoolKeyRotated { pool: PoolId, key: BlsKey }
     /// An offence was accepted; what it costs is taken at the start of `executes`. Offenders are pools or accounts.
     2 40 OffenceAccepted { slash: u64, offender: [u8; 28], kind: u8, executes: Epoch }
     /// A slash took stake: what it took and where it went.

@@ -15,9 +15,6 @@ use nupeer_tokens::stake::{self, pool, stake_key};
 use nupeer_tokens::supply::NATIVE;
 use nupeer_tokens::work_ledger;
 
-/// Keys of a pool that are remembered as having signed an offence.
-const TOMBSTONES_MAX: usize = 64;
-
 /// Key of the record of an offender's bond in a token.
 #[must_use]
 pub fn record_key(offence: Epoch, offender: &Offender, token: AssetId) -> Key {
@@ -142,10 +139,7 @@ pub fn proven(
 
     let (from, until) = jail_term(work, ctx, now)?;
     known.put_in_jail(now.epoch, from, until);
-    let fresh = keys.iter().filter(|key| !known.tombstones.contains(key)).copied().collect::<Vec<_>>();
-    known.tombstones.extend(fresh);
-    let spare = known.tombstones.len().saturating_sub(TOMBSTONES_MAX);
-    known.tombstones.drain(..spare);
+    keys.iter().for_each(|key| known.bury(*key, from));
     work.put(pool::pool_key(&offence.pool), &known);
     work.emit(Event::PoolJailed { pool: offence.pool, until: Epoch(u64::from(until)) });
 

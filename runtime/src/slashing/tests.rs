@@ -208,7 +208,9 @@ fn two_headers_cost_a_tenth_of_the_pledge_an_epoch_later() {
     assert_eq!(chain.report(&operators[0].two_headers(&chain, 5)), "slashing.EvidenceKnown");
     let work = Work::new(&chain.state);
     let pool: stake::Pool = work.get(&stake::pool_key(&operators[0].pool())).unwrap().unwrap();
-    assert!(pool.is_jailed(1) && !pool.is_jailed(0) && !pool.tombstones.is_empty());
+    assert!(pool.is_jailed(1) && !pool.is_jailed(0) && pool.tombstones.len() == 1);
+    let key = pool.tombstones[0].key;
+    assert!(!pool.is_tombstoned(&key, 0) && pool.is_tombstoned(&key, 1));
     assert_eq!(query::pending(&work, 0, 9).unwrap().len(), 1);
     assert_eq!(chain.pledge(&operators[0], AssetId::IAAS), 1_000 * T);
     chain.epochs(1);

@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use nupeer_primitives::action::Action;
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Bug, Work};
-use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, PoolId};
+use nupeer_primitives::bls::{self, BlsKey, BlsSignature};
+use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, PoolId, blake2b_256};
 use nupeer_tokens::TokensError;
 use nupeer_tokens::ispo::Sibling;
 use nupeer_tokens::ispo_ledger::{self, Attestation, Attester};
@@ -73,6 +74,7 @@ fn run(work: &mut Work<'_>, at: &At, action: &Action) -> Result<(), Abort> {
             let terms = PoolTerms { from: at.later(1), margin_ppm, cost: *cost, reward_account, meta_hash };
             set_pool(work, at, pool, terms)
         }
+        Action::PoolRotateBls { pool, key, proof } => rotate_bls(work, at, pool, key, proof),
         Action::PoolUnjail { pool } => unjail(work, at, pool),
         Action::ClaimRewards { token } => claim(work, at, *token),
         Action::Ping {} => {
@@ -148,6 +150,27 @@ fn set_pool(work: &mut Work<'_>, at: &At, id: &PoolId, terms: PoolTerms) -> Resu
     known.set_terms(at.now.epoch, terms);
     work.put(stake::pool_key(id), &known);
     work.emit(Event::PoolChanged { pool: *id, margin_ppm, cost, from });
+    Ok(())
+}
+
+/// The next committee that is drawn knows the new key; those before it know the old one.
+fn rotate_bls(
+    work: &mut Work<'_>,
+    at: &At,
+    id: &PoolId,
+    key: &BlsKey,
+    proof: &BlsSignature,
+) -> Result<(), Abort> {
+    let mut known = operated(work, at, id)?;
+    if known.tombstones.iter().any(|stone| stone.key == blake2b_256(&key.0)) {
+        return Err(TokensError::KeyTombstoned { key: *key }.into());
+    }
+    if !bls::verify_possession(key, proof) {
+        return Err(TokensError::PossessionUnproven { key: *key }.into());
+    }
+    known.bls_key = Some(*key);
+    work.put(stake::pool_key(id), &known);
+    work.emit(Event::PoolKeyRotated { pool: *id, key: *key });
     Ok(())
 }
 

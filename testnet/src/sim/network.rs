@@ -10,7 +10,7 @@ use nupeer_consensus::effect::Topic;
 use nupeer_consensus::input::{Input, MsgId, NetErr, Req, Status};
 use nupeer_node::engine::Message;
 use nupeer_node::engine::bodies::Arrived;
-use nupeer_node::wire::certificates_from_bytes;
+use nupeer_node::wire::{certificates_from_bytes, items_to_bytes};
 use nupeer_primitives::BlockId;
 use nupeer_primitives::hash::blake2b_256_of;
 use nupeer_runtime::validity::CheckedTx;
@@ -174,7 +174,8 @@ impl World {
             Packet::AskCerts(req, round) => {
                 let answer = self.engine(to).map(|engine| engine.certificates_from(round));
                 if let Some(answer) = answer.filter(|_| self.lie(to) != Some(Lie::Stall)) {
-                    let certificates = certificates_from_bytes(&answer).map_err(|_| NetErr::Garbled);
+                    let certificates =
+                        certificates_from_bytes(&items_to_bytes(&answer)).map_err(|_| NetErr::Garbled);
                     self.send(to, from, Packet::Certs(req, certificates));
                 }
             }

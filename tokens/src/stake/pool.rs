@@ -7,6 +7,8 @@ use nupeer_primitives::{AccountId, Amount, BlsKey, Epoch, Hash, PoolId, Verifica
 
 /// Epochs for which changed terms and voided rewards are remembered: longer than any payment lags.
 const EPOCHS_KEPT: u32 = 16;
+/// Tombstones of a pool. Each costs it a slash; the first ones stay, since none may be raised within a view's reach.
+pub const TOMBSTONES_MAX: usize = 64;
 
 record! {
     /// What members get to know before they delegate; counts from a snapshot on.
@@ -38,6 +40,17 @@ record! {
 }
 
 record! {
+    /// A key that signed an offence.
+    #[derive(Copy)]
+    pub struct Tombstone {
+        /// Hash of the hot KES key or of the BLS key.
+        pub key: Hash,
+        /// First epoch in which it signs nothing: the jail's, so that views of the ledger reach as far as ever.
+        pub from: u32,
+    }
+}
+
+record! {
     /// A registered pool.
     pub struct Pool {
         /// Cold key; its hash is the pool id.
@@ -57,7 +70,7 @@ record! {
         /// Epochs whose reward is void: it was slashed in them.
         pub void: Vec<u32>,
         /// Keys that signed an offence and never sign again.
-        pub tombstones: Vec<Hash>,
+        pub tombstones: Vec<Tombstone>,
     }
 }
 
@@ -126,6 +139,24 @@ impl Pool {
         self.jail = Some(Jail { from: first, until: last, free_from: None });
         self.void.retain(|old| old.saturating_add(EPOCHS_KEPT) > epoch && *old != epoch);
         self.void.push(epoch);
+    }
+
+    /// Remembers a key that signed an offence: from `from` on it is good for nothing.
+    pub fn bury(&mut self, key: Hash, from: u32) {
+        if self.tombstones.len() < TOMBSTONES_MAX && self.tombstones.iter().all(|stone| stone.key != key) {
+            self.tombstones.push(Tombstone { key, from });
+        }
+    }
+
+    /// Whether a key of this hash may not sign in `epoch`.
+    #[must_use]
+    pub fn is_tombstoned(&self, key: &Hash, epoch: u32) -> bool {
+        self.tombstones.iter().any(|stone| stone.key == *key && stone.from <= epoch)
+    }
+
+    /// Keys that may not sign in `epoch`.
+    pub fn dead_keys(&self, epoch: u32) -> impl Iterator<Item = Hash> {
+        self.tombstones.iter().filter(move |stone| stone.from <= epoch).map(|stone| stone.key)
     }
 
     /// Its operator frees it, once the term is over: it counts in the next snapshot and leads one epoch later.

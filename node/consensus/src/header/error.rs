@@ -66,6 +66,9 @@ pub enum HeaderError {
     /// Rule 15.
     #[error("operational certificate counter {counter} jumps past {seen} + 1")]
     CounterJump { counter: u64, seen: u64 },
+    /// Rule 15: a tombstone (tokens.md §7).
+    #[error("hot key {key} of {pool} signed an offence and signs nothing any more")]
+    DeadKey { pool: PoolId, key: Hash },
     /// Rule 16.
     #[error("operational certificate is not signed by the cold key of {pool}")]
     OpcertSig { pool: PoolId },
@@ -104,6 +107,7 @@ impl HeaderError {
             | Self::KesLate { .. }
             | Self::CounterOld { .. }
             | Self::CounterJump { .. }
+            | Self::DeadKey { .. }
             | Self::OpcertSig { .. }
             | Self::KesSig { .. }
             | Self::VrfProof { .. }
@@ -130,7 +134,7 @@ impl HeaderError {
             Self::WrongVrfKey { .. } => 12,
             Self::KesEarly { .. } => 13,
             Self::KesLate { .. } => 14,
-            Self::CounterOld { .. } | Self::CounterJump { .. } => 15,
+            Self::CounterOld { .. } | Self::CounterJump { .. } | Self::DeadKey { .. } => 15,
             Self::OpcertSig { .. } => 16,
             Self::KesSig { .. } => 17,
             Self::VrfProof { .. } => 18,

@@ -1,4 +1,5 @@
-//! Rules 11-15: the issuer is a pool of the snapshot, with its registered VRF key and a certificate in force.
+//! Rules 11-15: the issuer is a pool of the snapshot, with its registered VRF key and a certificate in force, which is
+//! for no key that signed an offence (tokens.md §7: tombstones).
 
 use super::HeaderError;
 use crate::crypto::kes;
@@ -95,6 +96,10 @@ pub fn entitled(
     }
     let evolution = evolution(claims, kes_rules)?;
     counter_follows(claims.opcert.counter, counter)?;
+    let key = blake2b_256(&claims.opcert.hot_key);
+    if snapshot.is_dead(&pool, &key) {
+        return Err(HeaderError::DeadKey { pool, key });
+    }
     Ok(Entitlement { sigma, evolution })
 }
 

@@ -235,6 +235,11 @@ fn rules_11_to_15_issuer() {
     let late = |w: &mut World| (w.rules.constants.kes_evolutions, w.body.opcert.start) = (1, 1);
     assert_eq!(check(14, true, late), HeaderError::KesLate { start: 1, period: 2, evolutions: 1 });
     assert_eq!(check(15, true, |w| w.counter = 5), HeaderError::CounterOld { counter: 4, seen: 5 });
+    check(15, true, |w| {
+        let (pool, key) = (w.keys.pool(), blake2b_256(&w.body.opcert.hot_key));
+        let snapshot = Snapshot::clone(&w.view.snapshots[&Epoch(1)]).with_dead_keys([(pool, key)]);
+        w.view.snapshots.insert(Epoch(1), Arc::new(snapshot));
+    });
     assert_eq!(check(15, true, |w| w.counter = 2), HeaderError::CounterJump { counter: 4, seen: 2 });
 }
 

@@ -9,7 +9,7 @@ use nupeer_client::pool::{FEE_FILE, fee_to_file};
 use nupeer_consensus::effect::Topic;
 use nupeer_consensus::forge::sign_header;
 use nupeer_consensus::input::{Input, MsgId, Peer, Point, Status};
-use nupeer_primitives::finality::OffenceKind;
+use nupeer_primitives::finality::evidence::OffenceKind;
 use nupeer_primitives::{BlockId, Header, Height, PoolId, SealedBody};
 use nupeer_tokens::stake;
 use std::collections::VecDeque;
@@ -154,6 +154,31 @@ fn an_equivocator_is_detected_reported_once_and_jailed() {
         tick(&mut honest, slot);
     }
     assert_eq!(convictions(&honest), 1);
+    the_state_is_read(&mut honest, &header, slot + 70);
+}
+
+/// From the jail on neither pool nor key counts: for headers, and when a committee is drawn.
+fn the_state_is_read(honest: &mut Engine, header: &Header, mut slot: u64) {
+    let (guilty, key) = (header.body.pool(), blake2b_256(&header.body.opcert.hot_key));
+    let from = Epoch(pool_of(honest, &guilty).jail.unwrap().from.into());
+    let view = |honest: &Engine| {
+        let height = honest.executor.storage.position().height;
+        Arc::clone(&honest.executor.views_down_to(height).unwrap()[0].1)
+    };
+    let before = view(honest);
+    let last = before.leading(Epoch(from.0 - 1)).unwrap();
+    assert!(last.sigma(&guilty).is_some() && !last.is_dead(&guilty, &key), "not before");
+    while view(honest).slot.0 < 120 * from.0 {
+        tick(honest, slot);
+        slot += 1;
+    }
+    let after = view(honest);
+    let next = after.leading(from).unwrap();
+    assert!(next.sigma(&guilty).is_none() && next.is_dead(&guilty, &key));
+    let snapshot = honest.executor.storage.snapshot();
+    let seated = |epoch: u64| query::committee(&snapshot, Epoch(epoch)).unwrap();
+    assert!(seated(from.0 + 1).iter().all(|member| member.pool != guilty), "not drawn");
+    assert!(seated(0).iter().any(|member| member.pool == guilty), "what is fixed stays");
 }
 
 fn gossip_of(evidence: &[u8]) -> Input {

@@ -1,6 +1,7 @@
 //! A field of an event as what it means, so that the edge shows every event by one rule and a new event needs no new
 //! text anywhere.
 
+use crate::bls::BlsKey;
 use crate::governance::{Area, CandidateNo, ProposalId, RoleId, SeatChange, VoteOption};
 use crate::hash::Hash;
 use crate::ids::{
@@ -77,6 +78,7 @@ shown! {
     TxId => |x| Field::Bytes(x.0.to_vec());
     VerificationKey => |x| Field::Bytes(x.0.to_vec());
     Signature => |x| Field::Bytes(x.0.to_vec());
+    BlsKey => |x| Field::Bytes(x.0.to_vec());
     RoleId => |x| Field::Text(x.to_string());
     Area => |x| Field::Text(x.name().to_string());
     SeatChange => |x| Field::Text(x.name().to_string());

@@ -2,6 +2,7 @@
 
 use super::{TextContext, list, money};
 use crate::action::Action;
+use crate::hash::blake2b_256;
 use crate::ids::{Amount, AssetId};
 use alloc::{format, string::String};
 
@@ -22,6 +23,9 @@ pub(super) fn line(action: &Action, c: &TextContext<'_>) -> Option<String> {
             let (reward, meta) = (reward_account.to_bech32(c.hrp), hex::encode(meta_hash));
             let cost = three(*cost, c);
             format!("set pool {pool} to margin {margin_ppm} ppm, cost {cost}, rewards to {reward}, meta {meta}")
+        }
+        Action::PoolRotateBls { pool, key, proof } => {
+            format!("set the voting key of pool {pool} to {key}, proof {}", hex::encode(blake2b_256(&proof.0).0))
         }
         Action::PoolUnjail { pool } => format!("free pool {pool}"),
         Action::ClaimRewards { token } => format!("claim rewards of {}", asset(*token, c)),

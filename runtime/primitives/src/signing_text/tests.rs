@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
+use crate::bls::{BlsKey, BlsSignature};
 use crate::cbor::{Bytes, Cbor, Reader};
 use crate::credential::{DeviceAttestation, RevokeReason};
 use crate::finality::{Evidence, evidence::OffenceKind};
@@ -115,6 +116,7 @@ fn every_action() -> Vec<Action> {
             reward_account: account(4),
             meta_hash: hash,
         },
+        Action::PoolRotateBls { pool: PoolId([6; 28]), key: BlsKey([7; 48]), proof: BlsSignature([8; 96]) },
         Action::PoolUnjail { pool: PoolId([6; 28]) },
         Action::ClaimRewards { token: AssetId::IAAS },
         Action::Ping {},

@@ -7,7 +7,7 @@ use nupeer_primitives::ids::SystemAccount;
 use nupeer_tokens::credential::nft::{self, Role};
 use nupeer_tokens::ispo::Table;
 use nupeer_tokens::ispo_ledger::{self, ListedPool};
-use nupeer_tokens::stake::{position, snapshot};
+use nupeer_tokens::stake::{pool as pools, position, snapshot};
 
 const T: AssetId = AssetId::IAAS;
 
@@ -137,6 +137,25 @@ fn a_jailed_pool_neither_leads_nor_earns_until_it_is_freed() {
     x.run_to(5);
     assert!(snapshot::weight_in(&x.work(), Epoch(4), &pool(2)).unwrap() > 0);
     assert!(crate::query::leading_pools(&x.state, Epoch(5)).unwrap().iter().all(|p| !p.jailed));
+}
+
+#[test]
+fn a_pool_votes_with_another_key_that_is_proven_and_never_signed_an_offence() {
+    use nupeer_primitives::bls::SecretKey;
+    let (old, new) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
+    let rotate = |key: &SecretKey, proof| Action::PoolRotateBls { pool: pool(1), key: key.public(), proof };
+    let mut x = Ledger::new();
+    x.refuse(3, rotate(&new, new.prove()), "tokens.NotOperator");
+    x.refuse(1, rotate(&new, old.prove()), "tokens.PossessionUnproven");
+    x.act(1, rotate(&new, new.prove()));
+    assert_eq!(pools::known(&x.work(), &pool(1)).unwrap().bls_key, Some(new.public()));
+    let mut work = x.work();
+    let mut record = pools::known(&work, &pool(1)).unwrap();
+    record.bury(nupeer_primitives::blake2b_256(&old.public().0), 9);
+    work.put(stake::pool_key(&pool(1)), &record);
+    let diff = work.finish().0;
+    apply_diff(&mut x.state, &diff);
+    x.refuse(1, rotate(&old, old.prove()), "tokens.KeyTombstoned");
 }
 
 #[test]
