@@ -21,6 +21,7 @@ Examples:
   nupeer-node check --config node.toml   read the configuration and the genesis file, start nothing
   nupeer-node signing-state export --keys-dir keys > state.json     before a pool moves to another machine
   nupeer-node signing-state import --keys-dir keys state.json       there; it never lowers a mark
+  nupeer-node fee-key --config node.toml              the account that pays for evidence; send it some ada
   RUST_LOG=debug nupeer-node run --config node.toml
 
 Exit codes: 0 stopped as told, 1 failed (the log says why), 2 wrong usage, 74 the disk failed"
@@ -35,6 +36,12 @@ enum Command {
     /// Start the node
     Run {
         /// Configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Make the key of the account that pays for evidence, unless there is one, and print the account
+    FeeKey {
+        /// Configuration file (TOML) of a node with a pool
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
@@ -83,6 +90,10 @@ fn run(arguments: Arguments) -> Result<()> {
             let config = Config::load(&config)?;
             start_log(&config.log);
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(nupeer_node::node::run(config))
+        }
+        Command::FeeKey { config } => {
+            println!("{}", nupeer_node::node::fee_account(&Config::load(&config)?)?);
+            Ok(())
         }
         Command::SigningState(SigningStateCommand::Export { keys_dir }) => {
             let bytes = nupeer_node::engine::agent::signing_state::export(&keys_dir)?;

@@ -7,11 +7,13 @@ use crate::core_thread::Core;
 use crate::door::Door;
 use crate::driver::{Driver, first_standing, short, slot_of, wall_ms};
 use crate::engine::Engine;
-use crate::engine::agent::{Agent, Folder, FolderLock};
+use crate::engine::agent::fee::FeeKey;
+use crate::engine::agent::{Agent, Folder, FolderLock, KeyFiles};
 use crate::engine::executor::Executor;
 use crate::p2p;
 use crate::storage::{Origin, Storage, rocks};
 use anyhow::{Context, Result, bail};
+use nupeer_client::pool::{FEE_FILE, fee_from_file, fee_to_file};
 use nupeer_consensus::finality::overlay::OverlayConfig;
 use nupeer_consensus::finality::seal::Bls;
 use nupeer_consensus::header::Rules;
@@ -25,6 +27,7 @@ use nupeer_runtime::validity::Chain;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use zeroize::Zeroizing;
 
 /// A ban is never longer (consensus.md §14), whatever a record says.
 const LONGEST_BAN: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
@@ -144,6 +147,22 @@ fn open_agent(config: &Config, chain: &Chain) -> Result<(Option<Agent>, Option<F
     let agent = Agent::open(Box::new(folder), chain.genesis, chain.constants);
     let agent = agent.with_context(|| format!("pool keys in {}", pool.keys_dir.display()))?;
     Ok((Some(agent.watching(pool.watch_slots)), Some(lock)))
+}
+
+/// The account that pays for evidence, by the key in the pool's folder, which is made if it isn't there.
+pub fn fee_account(config: &Config) -> Result<String> {
+    let genesis = read_genesis(config)?;
+    let pool = config.pool.as_ref().context("the configuration has no [pool]: a relay sends no evidence")?;
+    let mut folder = Folder(pool.keys_dir.clone());
+    let key = match folder.read(FEE_FILE)? {
+        Some(bytes) => fee_from_file(&Zeroizing::new(bytes)).context(FEE_FILE)?,
+        None => {
+            let seed = Zeroizing::new(rand::random::<[u8; 32]>());
+            folder.write(FEE_FILE, &fee_to_file(&seed))?;
+            seed
+        }
+    };
+    Ok(FeeKey::new(key).account().to_bech32(&genesis.hrp))
 }
 
 fn consensus_config(config: &Config, genesis: &Genesis, chain: &Chain, agent: Option<&Agent>) -> ConsensusConfig {
