@@ -60,6 +60,9 @@ pub struct Config {
     pub nodes: Vec<String>,
     /// Journal, workloads, caches.
     pub state_dir: PathBuf,
+    /// Committees that the owner believes in (`nupeer node checkpoint`), for the first start; without one the nodes are
+    /// believed that once.
+    pub checkpoint: Option<PathBuf>,
     /// Provider's account; a pure edge needs none.
     pub account: Option<String>,
     /// Session key file.

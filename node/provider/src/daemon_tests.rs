@@ -4,6 +4,8 @@
 //! Needs `NUPEER_TEST_PLUGIN_WASM` (the built plugin) and `NUPEER_TEST_COMPONENT` (a component that answers `/`);
 //! skipped loudly where they are not set.
 use super::*;
+use crate::notary::fixture::{Lie, LyingNode};
+use crate::ports::LeaseState;
 use crate::recovery::{check, journal_path};
 use axum::extract::{Path as UrlPath, State as Shared};
 use axum::http::StatusCode;
@@ -40,6 +42,7 @@ struct World {
     claims: usize,
     actions: Vec<&'static str>,
     silent: bool,
+    prover: Arc<LyingNode>,
 }
 
 type Node = Arc<Mutex<World>>;
@@ -118,6 +121,38 @@ async fn status(Shared(node): Shared<Node>) -> Result<Json<Status>, StatusCode> 
         mempool_txs: 0,
         pool: None,
     }))
+}
+
+/// The prover stands where the node stands.
+fn prover(node: &Node) -> Arc<LyingNode> {
+    let w = world(node);
+    let state = LeaseState::ALL.iter().position(|state| state.name().eq_ignore_ascii_case(&w.lease.state));
+    let state = u8::try_from(state.unwrap_or_default()).unwrap_or_default();
+    {
+        let mut ledger = w.prover.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.height = w.height;
+        ledger.leases.insert(LEASE, (state, w.lease.epoch));
+    }
+    Arc::clone(&w.prover)
+}
+
+async fn leaf(Shared(node): Shared<Node>, UrlPath(key): UrlPath<String>) -> Result<Json<StateProof>, StatusCode> {
+    prover(&node).leaf_now(&key).map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn finality(
+    Shared(node): Shared<Node>,
+    UrlPath(height): UrlPath<u64>,
+) -> Result<Json<FinalityInfo>, StatusCode> {
+    prover(&node).finality_of(height).map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn epoch_step(Shared(node): Shared<Node>, UrlPath(epoch): UrlPath<u64>) -> Json<nupeer_client::light::Step> {
+    Json(prover(&node).step_of(epoch))
+}
+
+async fn checkpoint(Shared(node): Shared<Node>) -> Json<nupeer_client::light::Checkpoint> {
+    Json(prover(&node).checkpoint_now())
 }
 
 async fn submit(Shared(node): Shared<Node>, body: axum::body::Bytes) -> Json<Submitted> {
@@ -240,6 +275,10 @@ async fn serve_node(node: Node) -> String {
         .route("/v1/hosts/{id}", get(host))
         .route("/v1/leases", get(|Shared(node): Shared<Node>| async move { Json(vec![world(&node).lease.clone()]) }))
         .route("/v1/leases/{id}", get(lease))
+        .route("/v1/state/{key}", get(leaf))
+        .route("/v1/finality/{height}", get(finality))
+        .route("/v1/epochs/{epoch}", get(epoch_step))
+        .route("/v1/checkpoint", get(checkpoint))
         .with_state(Arc::clone(&node));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -511,11 +550,21 @@ async fn restarted(stage: &Stage, running: Running) -> Running {
     running
 }
 
+fn lie(node: &Node, lie: Lie) {
+    world(node).prover.ledger.lock().unwrap_or_else(PoisonError::into_inner).lie = lie;
+}
+
 async fn wound_up(node: &Node) {
     world(node).lease.state = "Grace".into();
     until("grace is seen", node, |w| w.height % 20 == 0).await;
     world(node).lease.state = "Closing".into();
     until("final", node, |w| w.settled.iter().any(|s| s.receipt.is_final())).await;
+    // A node that lies about the end of a lease gets it nowhere: no proof, no wipe, for many blocks.
+    lie(node, Lie::Certificate);
     world(node).lease.state = "Purging".into();
+    let from = world(node).height;
+    until("lies went on", node, |w| w.height > from + 60).await;
+    assert!(!world(node).actions.contains(&"WipeReceipt"), "nothing was destroyed on a node's word");
+    lie(node, Lie::None);
     until("wiped", node, |w| w.lease.state == "Closed").await;
 }

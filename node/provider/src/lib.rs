@@ -26,6 +26,7 @@ pub mod lifeline;
 pub mod meter;
 pub mod metrics;
 pub mod node_chain;
+pub mod notary;
 pub mod offers;
 pub mod plugin_host;
 pub mod ports;

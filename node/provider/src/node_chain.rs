@@ -1,16 +1,17 @@
 //! [`Chain`] over a node's API.
 //!
-//! The node's answers are not proven here yet: state proofs hang on finality certificates, which the next issue brings,
-//! so a daemon asks a node that its owner runs. What is guarded against already: a view is taken between two equal
-//! heads, an absent answer stays absent, and several nodes are tried in turn.
+//! A view is what a node says, taken between two equal heads; an absent answer stays absent, and several nodes are tried
+//! in turn. What destroys is proven by the [`Notary`] on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use nupeer_client::api::{BlockInfo, EdgeInfo, HostInfo, LeaseInfo, Status};
+use nupeer_client::api::{BlockInfo, EdgeInfo, FinalityInfo, HostInfo, LeaseInfo, StateProof, Status};
+use nupeer_client::light::{Checkpoint, Step};
 use nupeer_client::{Client, ClientError, build, genesis_json};
 use nupeer_primitives::genesis::Genesis;
 use nupeer_primitives::market::{Family, delegate_scope};
@@ -21,6 +22,7 @@ use nupeer_primitives::{
 
 use crate::keys::SessionKey;
 use crate::meter::receipt;
+use crate::notary::{Notary, Proofs, Standing};
 use crate::ports::{
     Applied, Chain, ChainError, ChainRules, ChainView, HeadRef, HostView, LeaseRoute, LeaseState, LeaseView, MeterTerm,
     Wanted,
@@ -35,7 +37,7 @@ const INCLUSION_TIMEOUT: Duration = Duration::from_secs(45);
 const INCLUSION_EVERY: Duration = Duration::from_millis(400);
 /// How long hosts and edges are remembered.
 const CACHE: Duration = Duration::from_secs(10);
-/// Blocks of two finality rounds, until there are rounds: what an owner waits between two sightings.
+/// Least blocks between two facts: a finality round of devnet, and more than one of mainnet's blocks in a round.
 const ROUND_BLOCKS: u64 = 3;
 
 /// A cached answer and when it came.
@@ -54,6 +56,8 @@ pub struct NodeChain {
     in_flight: Mutex<BTreeSet<u64>>,
     edges: Cached<BTreeMap<String, VerificationKey>>,
     hosts: Mutex<BTreeMap<u32, (Instant, HostInfo)>>,
+    /// Without one nothing is proven, hence nothing destroyed: an edge needs none.
+    notary: Option<tokio::sync::Mutex<Notary>>,
 }
 
 impl From<ClientError> for ChainError {
@@ -129,7 +133,16 @@ impl NodeChain {
             in_flight: Mutex::default(),
             edges: Mutex::default(),
             hosts: Mutex::default(),
+            notary: None,
         }
+    }
+
+    /// With a notary, which keeps its checkpoint in `folder` and begins with the owner's, if there is one.
+    #[must_use]
+    pub fn with_notary(mut self, folder: &Path, first: Option<PathBuf>) -> Self {
+        let notary = Notary::new(folder, first, &self.genesis.name, self.genesis_hash);
+        self.notary = Some(tokio::sync::Mutex::new(notary));
+        self
     }
 
     /// The network.
@@ -418,6 +431,35 @@ fn lease_view(
     Ok((id, view))
 }
 
+impl Proofs for NodeChain {
+    async fn leaf(&self, key: &str) -> Result<StateProof, ClientError> {
+        self.ask(|node| node.state(key)).await
+    }
+
+    async fn finality(&self, height: u64) -> Result<FinalityInfo, ClientError> {
+        self.ask(|node| node.finality(height)).await
+    }
+
+    async fn step(&self, epoch: u64) -> Result<Step, ClientError> {
+        self.ask(|node| node.epoch_step(epoch)).await
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint, ClientError> {
+        let mut agreed: Option<Checkpoint> = None;
+        let mut silent = ClientError::Garbled { why: "no node is configured".to_owned() };
+        for client in &self.nodes {
+            match client.checkpoint().await {
+                Ok(checkpoint) if agreed.as_ref().is_none_or(|agreed| *agreed == checkpoint) => {
+                    agreed = Some(checkpoint);
+                }
+                Ok(_) => return Err(ClientError::Garbled { why: "the nodes name different committees".to_owned() }),
+                Err(error) => silent = error,
+            }
+        }
+        agreed.ok_or(silent)
+    }
+}
+
 impl Chain for NodeChain {
     async fn view(&self, wanted: Wanted) -> Result<ChainView, ChainError> {
         let (status, infos) = self.leases(&wanted).await?;
@@ -444,7 +486,15 @@ impl Chain for NodeChain {
             Some(id) => HeadRef { height: Height(anchor_height), id },
             None => head,
         };
-        Ok(ChainView { head, market_ms, clock_skew_ms: self.clock_skew_ms(&status), anchor, ids, leases })
+        let facts = match &self.notary {
+            Some(notary) if !wanted.prove.is_empty() => {
+                let (head, last_final) = (status.tip.height, status.final_point.height);
+                let at = Standing { head, last_final, round_blocks: ROUND_BLOCKS };
+                notary.lock().await.look(self, &wanted.prove, at).await
+            }
+            Some(_) | None => BTreeMap::new(),
+        };
+        Ok(ChainView { head, market_ms, clock_skew_ms: self.clock_skew_ms(&status), anchor, ids, leases, facts })
     }
 
     async fn hosts(&self) -> Result<Vec<HostView>, ChainError> {

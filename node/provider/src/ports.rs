@@ -1,8 +1,8 @@
 //! What the daemon needs from the rest of the world, in its own words (spec/provider.md §2).
 //!
 //! The core reads views of the chain and never asks; the shell gets them by [`Chain`], the one port with more than
-//! one implementor (a node's API, and the fakes of the tests). Everything in a [`ChainView`] was checked against a
-//! state root before it comes here, so one node is enough.
+//! one implementor (a node's API, and the fakes of the tests). A [`ChainView`] is what a node
+//! says: enough to serve and to stop. What destroys is a [`LeaseFact`], which no node can make up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,6 +174,17 @@ pub struct HeadRef {
     pub id: BlockId,
 }
 
+/// What a lease's record says at a final block: shown by certificates and a proof, so that no fork takes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseFact {
+    /// The block.
+    pub at: HeadRef,
+    /// The lease's epoch.
+    pub epoch: u32,
+    /// Where it stands.
+    pub state: LeaseState,
+}
+
 /// Everything the core learns of the chain at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainView {
@@ -189,12 +200,15 @@ pub struct ChainView {
     pub ids: BTreeMap<Height, BlockId>,
     /// Leases of this host, and every lease asked for by id. One that was not proven, present or absent, is not here.
     pub leases: BTreeMap<LeaseId, LeaseView>,
+    /// What is proven of the leases that were to be proven, ascending by height; the newest facts at least, and those
+    /// given before may come again.
+    pub facts: BTreeMap<LeaseId, Vec<LeaseFact>>,
 }
 
 /// Parameters of the chain that the daemon follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainRules {
-    /// Blocks under which a block counts as final until there are certificates.
+    /// Blocks under which a block is buried deep enough to stop a workload, which is taken back if it must be.
     pub depth_final: u64,
     /// Blocks between two heads that count as separate proofs, at least one finality round.
     pub round_blocks: u64,
@@ -270,6 +284,8 @@ pub struct Wanted {
     pub leases: BTreeSet<LeaseId>,
     /// Heights whose ids settle whether a sighting was buried or reverted.
     pub heights: BTreeSet<Height>,
+    /// Leases that look stopped or over: to be proven.
+    pub prove: BTreeSet<LeaseId>,
 }
 
 /// The chain as the daemon sees it. No method changes anything here; `submit` is the one that changes something there.

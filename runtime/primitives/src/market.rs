@@ -1,8 +1,38 @@
 //! Shapes of the exchange that appear in actions and state (market.md §1, §3). Rules live in the runtime.
 
+use crate::cbor::Reader;
+use crate::error::Malformed;
 use crate::hash::{GenesisHash, Hash, Tag, tagged};
 use crate::ids::{AccountId, Amount, AssetId, InstrumentId, LeaseId, OrderId, VerificationKey, ZoneId};
+use crate::state::Key;
 use alloc::{string::String, vec::Vec};
+
+/// Key of a lease's record.
+#[must_use]
+pub fn lease_key(id: &LeaseId) -> Key {
+    Key::new(0x2D).lease(id)
+}
+
+/// Fields of a lease's record that a reader of its leaf puts up with: later versions add some at the end.
+const LEASE_FIELDS_MAX: usize = 64;
+
+/// What whoever proves a lease's leaf needs of its record: the first fields, whatever follows them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeaseLeaf {
+    /// Code of the state, as in the record: 0 queued to 9 closed, in the order of market.md §7.
+    pub state: u8,
+    /// Rises with each later match and failover.
+    pub epoch: u32,
+}
+
+impl LeaseLeaf {
+    /// Reads the value of a leaf under [`lease_key`].
+    pub fn decode(value: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(value);
+        r.array_max(LEASE_FIELDS_MAX)?;
+        Ok(Self { state: r.get()?, epoch: r.get()? })
+    }
+}
 
 /// A millisecond of market time: chain time in which outages are capped (market.md, conventions).
 pub type MarketMs = u64;

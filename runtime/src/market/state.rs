@@ -410,7 +410,7 @@ pub mod key {
         asks(instrument).u64(id.0)
     }
     pub fn lease(id: &LeaseId) -> Key {
-        Key::new(0x2D).lease(id)
+        nupeer_primitives::market::lease_key(id)
     }
     pub fn deal(id: &LeaseId) -> Key {
         Key::new(0x2E).lease(id)

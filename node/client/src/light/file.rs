@@ -110,6 +110,26 @@ impl Checkpoint {
         Ok(file)
     }
 
+    /// The newest two committees of a trust, to be kept; `None` for a trust of one.
+    #[must_use]
+    pub fn of(network: &str, trust: &Trust) -> Option<Self> {
+        let next = trust.newest();
+        let epoch = Epoch(next.0.checked_sub(1)?);
+        let rows = |epoch| Some(trust.committee(epoch)?.members().iter().map(MemberRow::of).collect());
+        let Rounds { slots, lag, epoch_slots } = *trust.rounds();
+        Some(Self {
+            format: Self::FORMAT.into(),
+            network: network.into(),
+            genesis: trust.genesis().0.to_hex(),
+            round_slots: slots,
+            round_lag: lag,
+            epoch_slots,
+            epoch: epoch.0,
+            committee: rows(epoch)?,
+            next: rows(next)?,
+        })
+    }
+
     /// The trust that it founds.
     pub fn trust(&self) -> Result<Trust, FileError> {
         let genesis = Hash::from_hex(&self.genesis).ok_or(FileError::Field { field: "genesis" })?;
@@ -163,6 +183,15 @@ pub struct Step {
     pub digest: StateRow,
     /// That committee.
     pub committee: Vec<MemberRow>,
+}
+
+impl Step {
+    /// Believes in the next committee, if this shows it.
+    pub fn advance(&self, trust: &mut Trust) -> Result<FinalBlock, FileError> {
+        let proof = finality_from_hex(&self.finality)?;
+        let advanced = trust.advance(&proof, &self.digest.claim()?, table(&self.committee)?);
+        advanced.map_err(|source| FileError::Step { number: 0, source })
+    }
 }
 
 /// An event and its way into the state.

@@ -168,6 +168,7 @@ fn look(rig: &mut Rig, truth: &mut Truth, chance: &Chance) {
     }
     if !matches!(chance, Chance::Absent) {
         // Known before the effects are judged, as on a real chain.
+        rig.remember();
         truth.proven.insert((rig.height, rig.fork_at(rig.height)), (rig.view.epoch, rig.view.state));
     }
     rig.feed(Event::View(view));

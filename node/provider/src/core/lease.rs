@@ -15,7 +15,7 @@ use nupeer_primitives::{AccountId, HostId, VerificationKey};
 use super::accept::{Policy, Refusal, Room};
 use super::money::{Countersign, Money};
 use super::restart::{Restarts, Retry};
-use super::teardown::{Judge, Sightings, evidence};
+use super::teardown::{Evidence, Judge, Sightings, evidence};
 use super::{Effect, Held, JournalHealth, Note};
 use crate::ports::{ChainRules, ChainView, LeaseState, LeaseView};
 
@@ -96,7 +96,14 @@ impl Task {
 pub enum Recovered {
     /// It runs.
     Running {
-        /// Whether without a break since the journal's last record of it.
+        /// Whether the last view shows it stopped or over here.
+    #[must_use]
+    pub fn looks_over(&self) -> bool {
+        let argues = |view: &LeaseView| evidence(self.held.epoch, view.epoch, view.state);
+        self.view.as_ref().is_some_and(|view| argues(view) != Evidence::Serve)
+    }
+
+    /// Whether without a break since the journal's last record of it.
         unbroken: bool,
     },
     /// Nothing was made of it yet.
@@ -269,8 +276,10 @@ impl Workload {
             ids: &view.ids,
             depth_final: rules.depth_final,
             round_blocks: rules.round_blocks,
+            held: self.held.epoch,
+            facts: view.facts.get(&self.held.lease).map_or(&[], Vec::as_slice),
         };
-        self.sightings.observe(evidence(self.held.epoch, lease), &judge);
+        self.sightings.observe(evidence(self.held.epoch, lease.epoch, lease.state), &judge);
         self.view = Some(lease.clone());
         if lease.epoch == self.held.epoch && lease.host == Some(us) {
             let running = match self.holder {
@@ -542,6 +551,9 @@ fn take_down(w: &mut Workload, c: &Context<'_>, effects: &mut Vec<Effect>) -> Op
         return Some(Some(Task::Stop));
     }
     if !w.sightings.may_destroy() {
+        if w.sightings.is_unproven() && w.fresh {
+            effects.push(Effect::Note(Note::TeardownBlocked { held: w.held, why: "unproven" }));
+        }
         return None;
     }
     let unsettled = w.money.has_unsettled();

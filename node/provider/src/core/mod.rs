@@ -8,7 +8,7 @@
 //! 4. Money: samples are folded, receipts drafted, and only what the journal holds is signed (law L3, [`money`]).
 //!
 //! # Invariants (tested by seeded random histories)
-//! - No `Destroy` without three buried sightings of Purging, Closed or a higher epoch.
+//! - No `Destroy` without three proven, final facts of Purging, Closed or a higher epoch.
 //! - No two different receipt bodies for one (lease, epoch, seq).
 //! - A lease has at most one task in flight; a holder whose state is unknown is only asked again.
 //!
@@ -326,6 +326,7 @@ impl State {
         Wanted {
             leases: self.workloads.keys().copied().collect(),
             heights: self.workloads.values().flat_map(|w| w.sightings.heights()).collect(),
+            prove: self.workloads.values().filter(|w| w.looks_over()).map(|w| w.held.lease).collect(),
         }
     }
 

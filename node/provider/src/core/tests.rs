@@ -68,6 +68,8 @@ pub(super) struct Rig {
     pub(super) height: u64,
     /// (first height, fork) of each piece of the chain, rising.
     pub(super) pieces: Vec<(u64, u8)>,
+    /// What blocks said of the lease, by height and fork.
+    pub(super) history: std::collections::BTreeMap<(u64, u8), (u32, LeaseState)>,
     pub(super) view: LeaseView,
     pub(super) effects: Vec<Effect>,
 }
@@ -82,6 +84,7 @@ impl Rig {
             now_ms: 0,
             height: 100,
             pieces: vec![(0, 0)],
+            history: std::collections::BTreeMap::new(),
             view,
             effects: vec![],
         };
@@ -119,11 +122,28 @@ impl Rig {
             anchor: HeadRef { height: anchor, id: self.id(anchor.0) },
             ids: self.state.wanted().heights.iter().map(|h| (*h, self.id(h.0))).collect(),
             leases: [(LEASE, self.view.clone())].into(),
+            facts: [(LEASE, self.facts())].into(),
         }
+    }
+    /// What certificates show: blocks under `depth_final` others are final in this world.
+    fn facts(&self) -> Vec<LeaseFact> {
+        let is_final = |height: u64| height + RULES.depth_final <= self.height;
+        let here = self.history.iter().filter(|((height, fork), _)| is_final(*height) && self.fork_at(*height) == *fork);
+        here.map(|((height, fork), (epoch, state))| LeaseFact {
+            at: HeadRef { height: Height(*height), id: id_of(*fork, *height) },
+            epoch: *epoch,
+            state: *state,
+        })
+        .collect()
+    }
+    pub(super) fn remember(&mut self) {
+        let at = (self.height, self.fork_at(self.height));
+        self.history.insert(at, (self.view.epoch, self.view.state));
     }
     pub(super) fn block(&mut self) {
         self.height += 1;
         self.now_ms += 2_000;
+        self.remember();
         let view = self.chain_view();
         self.feed(Event::View(view));
     }
