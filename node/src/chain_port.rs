@@ -127,10 +127,10 @@ impl Chain for NodeChain {
         })
     }
 
-    fn moved(&self, seen: BlockId) -> BoxFuture<'_, ()> {
+    fn moved(&self, seen: BlockId, last: BlockId) -> BoxFuture<'_, ()> {
         let mut standing = self.standing.clone();
         Box::pin(async move {
-            let stop = |s: &Standing| s.tip.id != seen || s.mode == Mode::Stopping;
+            let stop = |s: &Standing| s.tip.id != seen || s.final_place.id != last || s.mode == Mode::Stopping;
             drop(standing.wait_for(stop).await);
         })
     }

@@ -3,7 +3,7 @@
 mod fetch;
 
 use crate::api::Metrics;
-use crate::api::ports::{Mode as ApiMode, Standing};
+use crate::api::ports::{Mode as ApiMode, Place, Standing};
 use crate::chain_port::place;
 use crate::checked::CheckedTxs;
 use crate::core_thread::Core;
@@ -18,7 +18,7 @@ use nupeer_consensus::effect::{DropReason, Metric, Topic as ConsensusTopic};
 use nupeer_consensus::input::{Input, Point, Status};
 use nupeer_consensus::state::{Mode, final_point};
 use nupeer_primitives::genesis::Genesis;
-use nupeer_primitives::{Cbor, GenesisHash, PoolId, Slot};
+use nupeer_primitives::{Cbor, GenesisHash, Height, PoolId, Slot};
 use nupeer_runtime::validity::Chain;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -78,11 +78,14 @@ pub fn wall_ms() -> u64 {
 #[must_use]
 pub fn first_standing(storage: &Storage, genesis: &Genesis, pool: Option<PoolId>) -> Standing {
     let tip = place(storage.position());
+    let origin = Place { height: Height(0), slot: Slot(0), id: storage.origin() };
+    let last = storage.finalized().ok().flatten();
+    let last = last.map_or(origin, |(_, p, _)| Place { height: p.height, slot: p.slot, id: p.id });
     let (slot, _) = slot_of(genesis.system_start_ms, genesis.constants.slot_ms, wall_ms());
     Standing {
         mode: ApiMode::Syncing,
         tip,
-        final_place: tip,
+        final_place: last,
         slot_now: Slot(slot),
         peers: 0,
         mempool_txs: 0,
@@ -131,7 +134,7 @@ impl Driver {
             let tip = place(engine.executor.storage.position());
             let signing = engine.signing();
             let last = final_point(state);
-            let last = last.map_or(tip, |p| crate::api::ports::Place { height: p.height, slot: p.slot, id: p.id });
+            let last = last.map_or(tip, |p| Place { height: p.height, slot: p.slot, id: p.id });
             let standing = Standing {
                 mode,
                 tip,

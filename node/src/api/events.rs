@@ -5,9 +5,12 @@
 //!    selected chain. Applied heights rise by one; a fork is told as reverted blocks, newest first, then applied ones.
 //! 2. Without `from` the first message is the next block. With `?from=H` blocks from height H on are replayed first; H
 //!    above the next height means the next.
-//! 3. A message's SSE id is its height. Who comes back asks `?from=` the height after the last applied one, and looks
+//! 3. `finalised` tells that a block and all below it are never reverted. It comes after their `applied` messages, at most
+//!    once for a height and rising; several blocks may become final with one message. With `from` the first one tells what
+//!    is final above the start. It has no SSE id.
+//! 4. A message's SSE id is its height. Who comes back asks `?from=` the height after the last applied one, and looks
 //!    at that block's parent if a fork in between would matter.
-//! 4. The stream ends with one message of another name, whose data is an [`ApiError`]: `lagged` (the client read too
+//! 5. The stream ends with one message of another name, whose data is an [`ApiError`]: `lagged` (the client read too
 //!    slowly after it had reached the tip, or a fork went below what this stream remembers) or `closing` (the node
 //!    stops).
 //!
@@ -49,9 +52,10 @@ pub struct From {
     from: Option<u64>,
 }
 
-/// Blocks as they are applied and reverted.
+/// Blocks as they are applied, reverted and become final.
 #[utoipa::path(get, path = "/v1/events", tag = "chain", params(From), responses(
-    (status = 200, body = BlockEvents, content_type = "text/event-stream", description = "one message a block"),
+    (status = 200, body = BlockEvents, content_type = "text/event-stream",
+        description = "`applied`, `reverted`: one message a block; `finalised`: it and all below are never reverted"),
     (status = "default", body = ApiError)))]
 pub async fn events(
     State(api): State<Api>,
@@ -94,10 +98,14 @@ impl Follower {
                     self.walk = Some(walk);
                     return Some(data(&message.kind, &message).id(message.point.height.to_string()));
                 }
-                Ok((walk, Step::CaughtUp { tip })) => {
+                Ok((walk, Step::Finalised(message))) => {
+                    self.walk = Some(walk);
+                    return Some(data(&message.kind, &message));
+                }
+                Ok((walk, Step::CaughtUp { tip, last })) => {
                     self.walk = Some(walk);
                     tokio::select! {
-                        () = self.api.chain.moved(tip) => {}
+                        () = self.api.chain.moved(tip, last) => {}
                         _ = self.stopping.wait_for(|stopping| *stopping) => {
                             self.walk = None;
                             return Some(closing());
@@ -130,7 +138,8 @@ fn data<T: Serialize>(name: &str, body: &T) -> Event {
 #[derive(Debug)]
 enum Step {
     Told(BlockEvents),
-    CaughtUp { tip: BlockId },
+    Finalised(BlockEvents),
+    CaughtUp { tip: BlockId, last: BlockId },
     Lagged { detail: String },
     Stopping,
 }
@@ -141,16 +150,20 @@ struct Walk {
     told: VecDeque<Place>,
     told_max: usize,
     live: bool,
+    /// Up to where blocks were told to be final.
+    finalised: Height,
 }
 
 impl Walk {
     fn start(chain: &dyn Chain, from: Option<Height>) -> Self {
-        let tip = chain.standing().tip.height;
+        let standing = chain.standing();
+        let tip = standing.tip.height;
         let base = from.map_or(tip, |from| Height(from.0.saturating_sub(1)).min(tip));
         let lowest = base.0.saturating_sub(KNOWN_BEFORE);
         let told = (lowest..=base.0).filter_map(|height| chain.place(Height(height))).collect();
         let told_max = chain.rules().constants.k.saturating_add(TOLD_BEYOND_K);
-        Self { told, told_max: usize::try_from(told_max).unwrap_or(usize::MAX), live: false }
+        let told_max = usize::try_from(told_max).unwrap_or(usize::MAX);
+        Self { told, told_max, live: false, finalised: base.min(standing.final_place.height) }
     }
 
     /// The chain may move between two looks; a step that sees it moving looks again.
@@ -175,12 +188,19 @@ impl Walk {
                 let message = BlockEvents { kind: "reverted".into(), point: point(&last), events: Vec::new() };
                 return Ok(Step::Told(message));
             }
+            let newest = standing.final_place;
+            let is_news = newest.height > self.finalised && newest.height <= last.height;
+            if is_news && chain.place(newest.height) == Some(newest) {
+                self.finalised = newest.height;
+                let message = BlockEvents { kind: "finalised".into(), point: point(&newest), events: Vec::new() };
+                return Ok(Step::Finalised(message));
+            }
             match chain.block(BlockAt::Height(next)) {
                 Some(block) if header(&block)?.body.parent == last.id => return self.apply(chain, &block),
                 Some(_) => {}
                 None => {
                     self.live = true;
-                    return Ok(Step::CaughtUp { tip: last.id });
+                    return Ok(Step::CaughtUp { tip: last.id, last: newest.id });
                 }
             }
         }

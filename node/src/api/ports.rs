@@ -185,6 +185,7 @@ pub trait Chain: Send + Sync + 'static {
     /// state.
     fn submit(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<(TxId, Amount), Refusal>>;
 
-    /// Resolves as soon as the newest committed block is another one than `seen`.
-    fn moved(&self, seen: BlockId) -> BoxFuture<'_, ()>;
+    /// Resolves as soon as the newest committed block is another one than `seen`, or the newest final one another than
+    /// `last`.
+    fn moved(&self, seen: BlockId, last: BlockId) -> BoxFuture<'_, ()>;
 }

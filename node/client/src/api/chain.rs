@@ -88,13 +88,13 @@ shapes! {
         /// Fields: ids in hex, accounts in bech32, amounts as strings of smallest units.
         fields: Value,
     }
-    /// One message of `GET /v1/events` (server-sent events): `applied` or `reverted`.
+    /// One message of `GET /v1/events` (server-sent events).
     BlockEvents {
-        /// `applied` or `reverted`.
+        /// `applied`, `reverted`, or `finalised`: this block and all below it are never reverted.
         kind: String,
         /// The block.
         point: Point,
-        /// Its events; empty for `reverted`.
+        /// Its events; empty but for `applied`.
         events: Vec<EventInfo>,
     }
     /// `GET /v1/txs/{id}`

@@ -68,6 +68,8 @@ struct Inner {
     /// By height - 1.
     blocks: Vec<CommittedBlock>,
     waiting: Vec<CheckedTx>,
+    /// What certificates say; else what lies k deep.
+    finalised: Option<u64>,
 }
 
 /// The chain.
@@ -89,13 +91,18 @@ impl MemoryChain {
         tree.commit(&imt::apply(&tree, &all).unwrap());
         let rules = Rules::new(&genesis);
         let (tip, _) = watch::channel(BlockId(rules.genesis.0.0));
-        let inner =
-            Inner { mode: Mode::Following, states: vec![(state, tree)], blocks: Vec::new(), waiting: Vec::new() };
+        let (states, blocks, waiting) = (vec![(state, tree)], Vec::new(), Vec::new());
+        let inner = Inner { mode: Mode::Following, states, blocks, waiting, finalised: None };
         Self { rules, genesis, inner: Mutex::new(inner), tip }
     }
 
     pub fn set_mode(&self, mode: Mode) {
         self.inner.lock().unwrap().mode = mode;
+        self.tip.send_modify(|_| {});
+    }
+
+    pub fn finalise(&self, height: u64) {
+        self.inner.lock().unwrap().finalised = Some(height);
         self.tip.send_modify(|_| {});
     }
 
@@ -184,9 +191,10 @@ impl Chain for MemoryChain {
         let inner = self.inner.lock().unwrap();
         let (height, waiting, mode) = (inner.blocks.len() as u64, inner.waiting.len() as u64, inner.mode);
         let bytes = inner.waiting.iter().map(|tx| tx.size).sum();
+        let finalised = inner.finalised;
         drop(inner);
         let tip = self.place(Height(height)).unwrap();
-        let final_height = height.saturating_sub(self.rules.constants.k);
+        let final_height = finalised.unwrap_or(height.saturating_sub(self.rules.constants.k));
         Standing {
             mode,
             tip,
@@ -272,10 +280,11 @@ impl Chain for MemoryChain {
         })
     }
 
-    fn moved(&self, seen: BlockId) -> BoxFuture<'_, ()> {
+    fn moved(&self, seen: BlockId, last: BlockId) -> BoxFuture<'_, ()> {
         let mut tip = self.tip.subscribe();
         Box::pin(async move {
-            while *tip.borrow_and_update() == seen && self.standing().mode != Mode::Stopping {
+            let stays = |standing: Standing| standing.mode != Mode::Stopping && standing.final_place.id == last;
+            while *tip.borrow_and_update() == seen && stays(self.standing()) {
                 if tip.changed().await.is_err() {
                     return;
                 }

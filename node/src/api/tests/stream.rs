@@ -94,6 +94,25 @@ async fn a_fork_right_after_the_start_is_told_too() {
 }
 
 #[tokio::test]
+async fn what_becomes_final_is_told_once_also_after_the_tip_was_reached() {
+    let rig = rig();
+    let ids: Vec<_> = (0..4).map(|_| rig.chain.forge(1)).collect();
+    let mut reader = Reader::open(&rig, "?from=2").await;
+    rig.chain.finalise(3);
+    // Whether it becomes final before or after the client reads: applied first, once, and nothing above.
+    assert_eq!(reader.block().await, told("applied", 2, ids[1]));
+    assert_eq!(reader.block().await, told("applied", 3, ids[2]));
+    assert_eq!(reader.block().await, told("finalised", 3, ids[2]));
+    assert_eq!(reader.block().await, told("applied", 4, ids[3]));
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), reader.next()).await;
+    assert!(waiting.is_err(), "told once");
+    rig.chain.finalise(4);
+    assert_eq!(reader.block().await, told("finalised", 4, ids[3]));
+    let next = rig.chain.forge(1);
+    assert_eq!(reader.block().await, told("applied", 5, next));
+}
+
+#[tokio::test]
 async fn who_reads_too_slowly_is_told_where_to_go_on() {
     let rig = rig();
     let mut reader = Reader::open(&rig, "?from=0").await;
