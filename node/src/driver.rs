@@ -375,7 +375,9 @@ impl Driver {
                     Err(_) => None,
                 },
                 Protocol::Certificates => match wire::round_from_bytes(&bytes) {
-                    Ok(round) => self.core.look(move |e| e.certificates_from(round)).await.map(|c| wire::items_to_bytes(&c)),
+                    Ok(round) => {
+                        self.core.look(move |e| e.certificates_from(round)).await.map(|c| wire::items_to_bytes(&c))
+                    }
                     Err(_) => None,
                 },
                 Protocol::Peers => None,

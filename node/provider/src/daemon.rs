@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use nupeer_client::bundle::SealKey;
-use nupeer_client::delivery::Store;
+use anyhow::{Context as _, Result};
 use nupeer_primitives::{AccountId, Action, HostId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,23 +16,21 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::core::{Effect, Event, Held, Input, JournalHealth, Note, State, Task, step};
-use crate::desk::{Counter, TenantDesk};
-use crate::edge::{Edge, EdgeSettings};
-use crate::journal::Journal;
+use crate::desk::Counter;
+use crate::edge::Edge;
 use crate::journal::book::Book;
 use crate::journal::record::{Body, HandleRecord};
 use crate::keys::{self, SessionKey};
 use crate::lifeline;
 use crate::meter::Source;
 use crate::metrics::{self, Metrics};
-use crate::node_chain::{Network, NodeChain};
+use crate::node_chain::NodeChain;
 use crate::offers::{self, UnderWay};
-use crate::plugin_host::{PluginHost, PluginPlace};
 use crate::ports::{Chain, HostView};
-use crate::recovery::{open_journal, remembered};
-use crate::runner::{Runner, Tools, socket_of};
+use crate::recovery::open_journal;
+use crate::runner::{Runner, socket_of};
 use crate::shared_journal::SharedJournal;
-use crate::tunnel::host::{EdgeLink, EdgePlace, Relay};
+use crate::tunnel::host::{EdgeLink, Relay};
 use crate::tunnel::wire::{Answer, Ask};
 
 mod start;

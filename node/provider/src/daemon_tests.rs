@@ -4,6 +4,7 @@
 //! Needs `NUPEER_TEST_PLUGIN_WASM` (the built plugin) and `NUPEER_TEST_COMPONENT` (a component that answers `/`);
 //! skipped loudly where they are not set.
 use super::*;
+use crate::journal::Journal;
 use crate::notary::fixture::{Lie, LyingNode};
 use crate::ports::LeaseState;
 use crate::recovery::{check, journal_path};
@@ -12,8 +13,8 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nupeer_client::api::*;
-use nupeer_client::bundle::{Bundle, BundleAddress, BundleKey, wrap};
-use nupeer_client::delivery::UploadPermit;
+use nupeer_client::bundle::{Bundle, BundleAddress, BundleKey, SealKey, wrap};
+use nupeer_client::delivery::{Store, UploadPermit};
 use nupeer_client::genesis_json;
 use nupeer_client::manifest::{Artifact, ArtifactKind, EgressMode, Expose, Restart, Workload as Manifest};
 use nupeer_primitives::genesis::{Constants, Genesis};
@@ -140,10 +141,7 @@ async fn leaf(Shared(node): Shared<Node>, UrlPath(key): UrlPath<String>) -> Resu
     prover(&node).leaf_now(&key).map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
-async fn finality(
-    Shared(node): Shared<Node>,
-    UrlPath(height): UrlPath<u64>,
-) -> Result<Json<FinalityInfo>, StatusCode> {
+async fn finality(Shared(node): Shared<Node>, UrlPath(height): UrlPath<u64>) -> Result<Json<FinalityInfo>, StatusCode> {
     prover(&node).finality_of(height).map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
@@ -463,8 +461,10 @@ impl Stage {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let component = std::fs::read(component).unwrap();
+        let record = genesis();
+        let prover = Arc::new(LyingNode::new(record.hash(), LEASE, 20));
         let node: Node = Arc::new(Mutex::new(World {
-            genesis: genesis(),
+            genesis: record,
             height: 20,
             market_ms: 1_000,
             lease: lease_info(manifest(&component).hash()),
@@ -473,6 +473,7 @@ impl Stage {
             claims: 0,
             actions: vec![],
             silent: false,
+            prover,
         }));
         let genesis: GenesisHash = world(&node).genesis.hash();
         let url = serve_node(Arc::clone(&node)).await;

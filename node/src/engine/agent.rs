@@ -19,8 +19,8 @@ use anyhow::{Context, Result, bail};
 use fee::FeeKey;
 use guard::{Guard, Stranger};
 use nupeer_client::pool::{
-    BLS_FILE, BLS_NEXT_FILE, FEE_FILE, KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE, bls,
-    bls_from_file, bls_to_file, certifies, fee_from_file, kes_from_file, kes_to_file, vrf_from_file, vrf_to_file,
+    BLS_FILE, BLS_NEXT_FILE, FEE_FILE, KES_FILE, KES_NEXT_FILE, OPCERT_FILE, OPCERT_NEXT_FILE, OpCertFile, VRF_FILE,
+    bls, bls_from_file, bls_to_file, certifies, fee_from_file, kes_from_file, kes_to_file, vrf_from_file, vrf_to_file,
 };
 use nupeer_consensus::crypto::kes;
 use nupeer_consensus::crypto::leader::{LeaderCheck, Sigma};

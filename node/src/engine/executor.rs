@@ -157,7 +157,8 @@ impl Executor {
                 invariants::check(&after)?;
             }
             let old = self.derived.as_ref().filter(|derived| derived.is_of(&parent));
-            let (view, derived) = header_state::view_after(&after, &self.chain, id, &applied.diff, old, &self.committees)?;
+            let (view, derived) =
+                header_state::view_after(&after, &self.chain, id, &applied.diff, old, &self.committees)?;
             Ok((applied, view, derived))
         })?;
         self.derived = Some(derived);
@@ -240,14 +241,8 @@ impl Executor {
         while at.height > height {
             let (parent, values) = self.storage.undo_one(&snapshot, &mut overlay, at.height)?;
             let state = overlay.over(&snapshot);
-            let (view, next) = header_state::view_after(
-                &state,
-                &self.chain,
-                parent.id,
-                &values,
-                Some(&derived),
-                &self.committees,
-            )?;
+            let (view, next) =
+                header_state::view_after(&state, &self.chain, parent.id, &values, Some(&derived), &self.committees)?;
             views.push((parent.id, Arc::new(view)));
             (at, derived) = (parent, next);
         }

@@ -65,11 +65,8 @@ fn standing(state: &dyn View, chain: &Chain, cursor: &Cursor, known: &Committees
     let now = chain.constants.epoch(cursor.slot.0);
     for epoch in [now, now.saturating_add(1)] {
         let pools = query::leading_pools(state, Epoch(epoch))?;
-        let row = |pool: &query::LeadingPool| PoolRow {
-            weight: pool.weight,
-            vrf_hash: pool.vrf_hash,
-            jailed: pool.jailed,
-        };
+        let row =
+            |pool: &query::LeadingPool| PoolRow { weight: pool.weight, vrf_hash: pool.vrf_hash, jailed: pool.jailed };
         let snapshot = Snapshot::new(pools.iter().map(|pool| (pool.id, row(pool))));
         let dead = pools.iter().flat_map(|pool| pool.dead_keys.iter().map(|key| (pool.id, *key)));
         snapshots.insert(Epoch(epoch), Arc::new(snapshot.with_dead_keys(dead)));

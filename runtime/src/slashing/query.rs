@@ -45,8 +45,7 @@ pub fn offences(work: &Work<'_>, ctx: &BlockContext, evidence: &Evidence) -> Res
 pub fn standing(work: &Work<'_>, now: Epoch, offence: &Offence) -> Result<Standing, Bug> {
     let kind = OffenceKind::of(offence.kind.code()).ok_or(Bug::Missing { what: "kind of an offence" })?;
     let oldest = now.0.saturating_sub(params::get(work, "evidence_epochs")?);
-    let accepted =
-        work.has(&known_key(&offence.key())) || work.has(&weight_key(kind, offence.epoch, &offence.pool));
+    let accepted = work.has(&known_key(&offence.key())) || work.has(&weight_key(kind, offence.epoch, &offence.pool));
     Ok(if offence.epoch.0 < oldest || !work.has(&pool_key(&offence.pool)) {
         Standing::Void
     } else if accepted {

@@ -7,9 +7,9 @@ use crate::governance::{Now, role_bond, standing};
 use crate::system;
 use alloc::vec::Vec;
 use nupeer_primitives::action::Action;
+use nupeer_primitives::bls::{self, BlsKey, BlsSignature};
 use nupeer_primitives::event::Event;
 use nupeer_primitives::state::{Abort, Bug, Work};
-use nupeer_primitives::bls::{self, BlsKey, BlsSignature};
 use nupeer_primitives::{AccountId, Amount, AssetId, Epoch, PoolId, blake2b_256};
 use nupeer_tokens::TokensError;
 use nupeer_tokens::ispo::Sibling;
@@ -154,13 +154,7 @@ fn set_pool(work: &mut Work<'_>, at: &At, id: &PoolId, terms: PoolTerms) -> Resu
 }
 
 /// The next committee that is drawn knows the new key; those before it know the old one.
-fn rotate_bls(
-    work: &mut Work<'_>,
-    at: &At,
-    id: &PoolId,
-    key: &BlsKey,
-    proof: &BlsSignature,
-) -> Result<(), Abort> {
+fn rotate_bls(work: &mut Work<'_>, at: &At, id: &PoolId, key: &BlsKey, proof: &BlsSignature) -> Result<(), Abort> {
     let mut known = operated(work, at, id)?;
     if known.tombstones.iter().any(|stone| stone.key == blake2b_256(&key.0)) {
         return Err(TokensError::KeyTombstoned { key: *key }.into());

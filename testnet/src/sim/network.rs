@@ -174,8 +174,7 @@ impl World {
             Packet::AskCerts(req, round) => {
                 let answer = self.engine(to).map(|engine| engine.certificates_from(round));
                 if let Some(answer) = answer.filter(|_| self.lie(to) != Some(Lie::Stall)) {
-                    let certificates =
-                        certificates_from_bytes(&items_to_bytes(&answer)).map_err(|_| NetErr::Garbled);
+                    let certificates = certificates_from_bytes(&items_to_bytes(&answer)).map_err(|_| NetErr::Garbled);
                     self.send(to, from, Packet::Certs(req, certificates));
                 }
             }

@@ -96,14 +96,7 @@ impl Task {
 pub enum Recovered {
     /// It runs.
     Running {
-        /// Whether the last view shows it stopped or over here.
-    #[must_use]
-    pub fn looks_over(&self) -> bool {
-        let argues = |view: &LeaseView| evidence(self.held.epoch, view.epoch, view.state);
-        self.view.as_ref().is_some_and(|view| argues(view) != Evidence::Serve)
-    }
-
-    /// Whether without a break since the journal's last record of it.
+        /// Whether without a break since the journal's last record of it.
         unbroken: bool,
     },
     /// Nothing was made of it yet.
@@ -185,6 +178,13 @@ pub struct Context<'a> {
 }
 
 impl Workload {
+    /// Whether the last view shows it stopped or over here.
+    #[must_use]
+    pub fn looks_over(&self) -> bool {
+        let argues = |view: &LeaseView| evidence(self.held.epoch, view.epoch, view.state);
+        self.view.as_ref().is_some_and(|view| argues(view) != Evidence::Serve)
+    }
+
     /// A lease that just came here.
     #[must_use]
     pub fn new(held: Held) -> Self {
@@ -277,7 +277,7 @@ impl Workload {
             depth_final: rules.depth_final,
             round_blocks: rules.round_blocks,
             held: self.held.epoch,
-            facts: view.facts.get(&self.held.lease).map_or(&[], Vec::as_slice),
+            facts: view.facts.get(&self.held.lease).map(Vec::as_slice).unwrap_or_default(),
         };
         self.sightings.observe(evidence(self.held.epoch, lease.epoch, lease.state), &judge);
         self.view = Some(lease.clone());

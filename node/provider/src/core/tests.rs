@@ -2,6 +2,7 @@
 //! Stories of one lease on one machine. The random histories are in `histories.rs`.
 use super::*;
 use crate::keys::SessionKey;
+use crate::ports::LeaseFact;
 use crate::ports::{Applied, ChainRules, ChainView, HeadRef, HostView, LeaseState, LeaseView, MeterTerm};
 use nupeer_primitives::market::Family;
 use nupeer_primitives::{Amount, BlockId, GenesisHash, Height, InstrumentId};
@@ -128,7 +129,8 @@ impl Rig {
     /// What certificates show: blocks under `depth_final` others are final in this world.
     fn facts(&self) -> Vec<LeaseFact> {
         let is_final = |height: u64| height + RULES.depth_final <= self.height;
-        let here = self.history.iter().filter(|((height, fork), _)| is_final(*height) && self.fork_at(*height) == *fork);
+        let here =
+            self.history.iter().filter(|((height, fork), _)| is_final(*height) && self.fork_at(*height) == *fork);
         here.map(|((height, fork), (epoch, state))| LeaseFact {
             at: HeadRef { height: Height(*height), id: id_of(*fork, *height) },
             epoch: *epoch,
