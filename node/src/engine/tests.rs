@@ -11,7 +11,7 @@ use nupeer_consensus::forge::PoolKeys;
 use nupeer_consensus::header::Rules;
 use nupeer_consensus::input::Point;
 use nupeer_consensus::state::Config;
-use nupeer_primitives::genesis::Genesis;
+use nupeer_primitives::genesis::{Genesis, GenesisPool};
 use nupeer_primitives::state::Diff;
 use nupeer_primitives::tx::{ActorAction, TxBody};
 use nupeer_primitives::{

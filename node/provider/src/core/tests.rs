@@ -268,7 +268,8 @@ fn a_whole_life() {
     rig.blocks(10);
     rig.expect(Task::Stop);
     rig.view.state = LeaseState::Purging;
-    rig.blocks(18);
+    // Twelve blocks to the first fact, and ten in which what is not settled may be.
+    rig.blocks(22);
     assert_eq!(rig.task(), None);
     rig.block();
     rig.expect(Task::Destroy);

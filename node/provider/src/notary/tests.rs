@@ -5,6 +5,7 @@ use nupeer_primitives::Hash;
 
 const GENESIS: GenesisHash = GenesisHash(Hash([7; 32]));
 const LEASE: LeaseId = LeaseId([9; 32]);
+const ACTIVE: u8 = 3;
 const PURGING: u8 = 8;
 
 struct Rig {
@@ -55,11 +56,16 @@ async fn what_the_committee_signed_is_a_fact_and_readings_lie_a_round_apart() {
 async fn a_lying_or_silent_node_makes_no_fact_and_the_truth_is_found_later() {
     for lie in [Lie::Certificate, Lie::Leaf, Lie::OtherRoot, Lie::Silent] {
         let mut rig = Rig::new(10);
+        let is = |rig: &Rig, state| rig.node.ledger.lock().unwrap().leases.insert(LEASE, (state, 1));
+        is(&rig, ACTIVE);
         rig.looks(1).await;
         rig.lie(lie);
-        assert!(rig.looks(40).await.iter().all(|fact| fact.at.height.0 < 11), "{lie:?}");
+        let facts = rig.looks(40).await;
+        assert!(facts.iter().all(|fact| fact.state == LeaseState::Active), "{lie:?}: {facts:?}");
         rig.lie(Lie::None);
-        assert!(!rig.looks(12).await.is_empty(), "{lie:?}: honest again");
+        is(&rig, PURGING);
+        let facts = rig.looks(12).await;
+        assert!(facts.iter().any(|fact| fact.state == LeaseState::Purging), "{lie:?}: honest again");
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::engine::agent::KeyFiles;
+use crate::engine::bodies::check_ahead;
 use crate::engine::tests::{Files, World, user};
 use crate::engine::{Message, SubmitError};
 use crate::storage::MemoryColumns;
@@ -36,6 +37,7 @@ fn feed(engine: &mut Engine, from: Option<&Engine>, message: Message) -> Said {
             }
             Outbound::GetBodies(req, _, ids) => {
                 let bodies = from.map(|from| from.bodies_of(&ids).unwrap()).unwrap_or_default();
+                let bodies = check_ahead(bodies, &engine.executor.checked);
                 open.extend(engine.handle(Message::Bodies(req, ids, Ok(bodies))));
             }
             Outbound::GetHeaders(req, _, locator) => {
@@ -146,7 +148,7 @@ fn an_equivocator_is_detected_reported_once_and_jailed() {
     feed(&mut honest, None, Message::Consensus(gossip_of(&said.evidence[0])));
     let fee = FeeKey::new(zeroize::Zeroizing::new(user().into()));
     let (genesis, action) = (world.chain().genesis, Action::Evidence { evidence });
-    let tx = CheckedTx::new(world.chain(), fee.transaction(&genesis, Slot(slot + 60), 90, action)).unwrap();
+    let tx = CheckedTx::new(world.chain(), fee.transaction(&genesis, Slot(slot + 59), 90, action)).unwrap();
     let said = feed(&mut honest, None, Message::Txs(vec![Arc::new(tx)]));
     let [SubmitError::Ledger(Abort::Rule { name, .. })] = said.refused.as_slice() else { panic!("{:?}", said.refused) };
     assert_eq!(*name, "slashing.EvidenceKnown");
