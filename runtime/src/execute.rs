@@ -89,9 +89,7 @@ fn dispatch(work: &mut Work<'_>, ctx: &BlockContext, actor: &Actor, action: &Act
         | Action::Support { .. }
         | Action::Resign { .. }
         | Action::DelegateVote { .. } => governance::execute(work, ctx, actor, action),
-        Action::Evidence { evidence } => {
-            slashing::evidence::evidence(work, ctx, &Now::of(work, ctx)?, &actor.account, evidence)
-        }
+        Action::Evidence { evidence } => slashing::evidence::report(work, ctx, &actor.account, evidence),
         Action::ClaimStream { .. } | Action::ClaimSalary { .. } => {
             treasury::execute(work, &Now::of(work, ctx)?, actor, action)
         }

@@ -66,6 +66,12 @@ pub fn evidence(
     }
 }
 
+/// [`evidence`] as an action of a block.
+pub fn report(work: &mut Work<'_>, ctx: &BlockContext, by: &AccountId, found: &Evidence) -> Result<(), Abort> {
+    let now = Now::of(work, ctx)?;
+    evidence(work, ctx, &now, by, found)
+}
+
 /// Who is guilty of what, by the committees that the state holds.
 pub(super) fn judge(work: &Work<'_>, ctx: &BlockContext, evidence: &Evidence) -> Result<Vec<Offence>, Abort> {
     let (slots, lag) = (params::get(work, "round_slots")?, params::get(work, "lag_slots")?);
