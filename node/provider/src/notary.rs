@@ -281,7 +281,13 @@ impl NotaryError {
     fn from_step(epoch: u64, why: FileError) -> Self {
         match why {
             FileError::Step { source, .. } => Self::Trust { epoch, why: source },
-            other => Self::File(other),
+            other @ (FileError::Json(_)
+            | FileError::Format { .. }
+            | FileError::Field { .. }
+            | FileError::OtherNetwork { .. }
+            | FileError::Rounds { .. }
+            | FileError::Finality(_)
+            | FileError::Claim { .. }) => Self::File(other),
         }
     }
 }

@@ -49,7 +49,18 @@ fn feed(engine: &mut Engine, from: Option<&Engine>, message: Message) -> Said {
             Outbound::TxRefused { error, .. } => said.refused.push(error),
             Outbound::RelayTx(tx) => said.relayed.push(tx),
             Outbound::Halt(error) => panic!("{error}"),
-            _ => {}
+            Outbound::Publish(..)
+            | Outbound::Judge(..)
+            | Outbound::Fault(..)
+            | Outbound::Drop(..)
+            | Outbound::GetCerts(..)
+            | Outbound::WakeAt { .. }
+            | Outbound::Moved { .. }
+            | Outbound::Finalized { .. }
+            | Outbound::TxTaken { .. }
+            | Outbound::Note(_)
+            | Outbound::Paused(_)
+            | Outbound::Resumed => {}
         }
     }
     said
