@@ -12,6 +12,7 @@
 mod chain;
 mod dao;
 mod engine;
+mod finality;
 mod headers;
 mod http;
 mod orders;
@@ -42,7 +43,7 @@ pub struct Options {
 /// A part and what measures it. Rows of parts after the first may be ratios of its limit.
 type Part = (&'static str, fn(&Limit) -> Result<Vec<Row>>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("transfers", transfers::measure),
     ("engine", engine::measure),
     ("http", http::measure),
@@ -51,6 +52,7 @@ const PARTS: [Part; 9] = [
     ("tree", tree::measure),
     ("headers", headers::measure),
     ("dao", dao::measure),
+    ("finality", finality::measure),
     ("processes", processes::measure),
 ];
 

@@ -1,9 +1,10 @@
 //! `nupeer-testnet`: a whole network on one machine, the simulator, the benches.
 
+mod sim_command;
+
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nupeer_testnet::{bench, economy, kill, sim, up};
-use std::collections::BTreeMap;
+use nupeer_testnet::{bench, economy, kill, up};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ Examples:
   nupeer-testnet up --tour dao                       executives and proposals, told while they live (7 minutes)
   nupeer-testnet sim --seed 7 --nodes 6 --slots 200  one simulated history
   nupeer-testnet sim --seeds 200 --json              many, one line each
+  nupeer-testnet sim --crowd                         200 nodes around the world, one day
+  nupeer-testnet sim --nightly                       1,000 seeds of both kinds
   nupeer-testnet kill --rounds 100 --seed 7          kill -9 of real processes while an app is used
   nupeer-testnet economy --seed 7                    attacks on tokens and the DAO, with profit and loss
   nupeer-testnet bench
@@ -39,7 +42,7 @@ enum Command {
     /// Start a network and do the main job
     Up(UpArguments),
     /// Simulate the engine under faults
-    Sim(SimArguments),
+    Sim(sim_command::SimArguments),
     /// Kill processes of a real network while its app is used, then compare everything
     Kill(KillArguments),
     /// Play the attacks on tokens and the DAO, and print what each attacker gains and loses
@@ -71,25 +74,6 @@ struct UpArguments {
 enum TourArgument {
     /// The life of executives and of proposals
     Dao,
-}
-
-#[derive(Args)]
-struct SimArguments {
-    /// First seed
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How many seeds
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
-    /// Nodes, 4-20; left out, 5 to 7 by seed
-    #[arg(long)]
-    nodes: Option<usize>,
-    /// Slots with faults
-    #[arg(long, default_value_t = 150)]
-    slots: u64,
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
@@ -136,7 +120,7 @@ struct KillArguments {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Up(arguments) => up(arguments),
-        Command::Sim(arguments) => simulate(&arguments),
+        Command::Sim(arguments) => sim_command::run(&arguments),
         Command::Kill(arguments) => kill_processes(arguments),
         Command::Economy(arguments) => play_economy(&arguments),
         Command::Bench(options) => bench::run(&options),
@@ -194,38 +178,4 @@ fn play_economy(arguments: &EconomyArguments) -> Result<()> {
         broken.extend(report.broken());
     }
     if broken.is_empty() { Ok(()) } else { bail!("broken promises:\n  {}", broken.join("\n  ")) }
-}
-
-fn simulate(arguments: &SimArguments) -> Result<()> {
-    let mut totals = BTreeMap::new();
-    let (mut bad, last) = (0u64, arguments.seed.saturating_add(arguments.seeds));
-    for seed in arguments.seed..last {
-        let nodes = arguments.nodes.unwrap_or_else(|| 5usize.saturating_add(usize::try_from(seed % 3).unwrap_or(0)));
-        if !(4..=20).contains(&nodes) {
-            bail!("{nodes} nodes: 4 to 20 are possible");
-        }
-        let report = sim::run(sim::Options { seed, nodes, slots: arguments.slots })?;
-        sim::Report::add(&mut totals, &report);
-        if arguments.json {
-            println!("{}", serde_json::to_string(&report)?);
-        } else {
-            println!(
-                "seed {seed}: height {} final {} txs {} hash {}",
-                report.height, report.final_height, report.txs, report.hash
-            );
-        }
-        if !report.violations.is_empty() {
-            bad = bad.saturating_add(1);
-            eprintln!("seed {seed} broke a promise:\n  {}\nreplay: {}", report.violations.join("\n  "), report.replay);
-        }
-    }
-    if !arguments.json && arguments.seeds > 1 {
-        println!("{} seeds, counters: {}", arguments.seeds, serde_json::to_string(&totals)?);
-    }
-    let silent: Vec<&str> =
-        sim::Report::FAULTS.into_iter().filter(|name| totals.get(*name).copied().unwrap_or(0) == 0).collect();
-    if arguments.seeds >= 10 && !silent.is_empty() {
-        bail!("these faults never happened: {}", silent.join(", "));
-    }
-    if bad > 0 { bail!("{bad} of {} seeds broke a promise", arguments.seeds) } else { Ok(()) }
 }
