@@ -1,7 +1,7 @@
 //! Transfers through a whole node process: HTTP, door, mempool, blocks, disk, until each client sees its last one in a
 //! block. The network's constants leave more room in blocks than any node can fill, so that the node is measured.
 
-use super::chain::{POOL_SEED, World};
+use super::chain::{POOL_SEED, World, give_room};
 use super::report::{Goal, Row};
 use super::{Limit, per_second, timed};
 use crate::up::process::{Process, Program, free_port};
@@ -47,17 +47,11 @@ pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
     Ok(vec![row.of(limit.per_second).goal(Goal::RatioAtLeast(0.25))])
 }
 
-/// Ten slots a second and the greatest blocks that the parameters' bounds permit.
+/// Ten slots a second and the greatest blocks.
 fn roomy(genesis: &mut Genesis) {
     genesis.system_start_ms = wall_ms().saturating_add(LEAD_MS);
     genesis.constants.slot_ms = 100;
-    for (name, value) in &mut genesis.parameters {
-        match name.as_str() {
-            "body_max" => *value = 2_097_152,
-            "weight_max" => *value = 1_000_000,
-            _ => {}
-        }
-    }
+    give_room(genesis);
 }
 
 /// The node's files; gives its API port.

@@ -33,7 +33,11 @@ pub fn fixture(arguments: &[&str]) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port.parse()?)).context("listening")?;
     println!("listening on {port}");
     for stream in listener.incoming().flatten() {
-        drop(std::thread::Builder::new().spawn(move || drop(serve(stream))));
+        let Ok(again) = stream.try_clone() else { continue };
+        // While `/tasks` holds all threads that were bought, there may be none for a request.
+        if std::thread::Builder::new().spawn(move || drop(serve(again))).is_err() {
+            drop(serve(stream));
+        }
     }
     Ok(())
 }
