@@ -155,9 +155,6 @@ fn line(action: &Action, c: &TextContext<'_>) -> String {
         Action::Reclaim { lease } => format!("give notice for lease {lease}"),
         Action::SettleBatch { items } => format!("settle {} receipts: {}", items.len(), list(items, receipt_summary)),
         Action::Claim { receipt } => format!("claim {}", receipt_summary(receipt)),
-        Action::Equivocation { r1, r2 } => {
-            format!("prove two readings: {}; {}", receipt_summary(r1), receipt_summary(r2))
-        }
         Action::WipeReceipt { lease, volumes, method } => {
             format!("declare lease {lease} wiped by {}, {} volumes", wipe_method(*method), volumes.len())
         }

@@ -1,6 +1,6 @@
 //! Texts of evidence, credentials, role NFTs and the treasury's claims.
 
-use super::TextContext;
+use super::{TextContext, receipt_summary};
 use crate::action::Action;
 use crate::cbor::Cbor;
 use crate::credential::RevokeReason;
@@ -13,6 +13,9 @@ pub fn line(action: &Action, c: &TextContext<'_>) -> Option<String> {
     if let Action::Evidence { evidence } = action {
         let what = evidence.kind.name();
         return Some(format!("give evidence of {what}, {}", blake2b_256(&evidence.to_cbor())));
+    }
+    if let Action::Equivocation { r1, r2 } = action {
+        return Some(format!("prove two readings: {}; {}", receipt_summary(r1), receipt_summary(r2)));
     }
     if let Action::ClaimStream { stream } = action {
         return Some(format!("claim stream {stream} of the treasury"));
