@@ -36,6 +36,10 @@ impl Node {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Self::config(&folder, bootstrap);
         config.outbound_max = outbound_max;
+        Self::start_with(folder, config).await
+    }
+
+    async fn start_with(folder: TempDir, config: Config) -> Self {
         let (handle, events) = Network::start(config).await.unwrap();
         Self { handle, events, folder }
     }
@@ -215,7 +219,12 @@ async fn a_restarted_node_goes_back_to_its_anchors_although_its_book_is_flooded(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ban_outlives_a_restart() {
-    let mut server = Node::start(&[], 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Node::config(&folder, &[]);
+    // Below the ports that systems give away, so that nobody has it when the server comes back.
+    let port = (20_000..32_000).rev().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+    config.listen = vec![format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()];
+    let mut server = Node::start_with(folder, config).await;
     let mut client = Node::start(&[&server], 4).await;
     server.connected_to(client.name()).await;
     server.handle.ban(client.name(), PATIENCE * 10);

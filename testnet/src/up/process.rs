@@ -5,10 +5,15 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// Where [`free_port`] looks.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(8);
@@ -195,7 +200,19 @@ pub fn tail(path: &Path, lines_max: usize) -> String {
     lines.iter().skip(lines.len().saturating_sub(lines_max)).map(|line| format!("    {line}\n")).collect()
 }
 
-/// A free loopback port. It is free now; whoever binds it must still cope with losing the race.
+/// A free loopback port, below those that the system gives to connections: else one of them has it now and then when a
+/// process that was ended starts again. It is free now; whoever binds it must still cope with losing the race.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Programs that run side by side begin at places far apart.
+    let first = std::process::id().wrapping_mul(7_919);
+    for _ in 0..count {
+        let at = first.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start.saturating_add(u16::try_from(at)?);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {} to {} is free on loopback", PORTS.start, PORTS.end)
 }
