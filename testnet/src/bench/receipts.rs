@@ -1,6 +1,6 @@
 //! Receipts settled: a provider with many leases posts batches, each receipt signed by its tenant.
 
-use super::chain::{World, check_all, give_room};
+use super::chain::{World, check_all};
 use super::report::{Goal, Row};
 use super::{Limit, per_second, timed};
 use anyhow::{Context, Result, ensure};
@@ -20,12 +20,9 @@ use std::time::Duration;
 /// W.EU.D.ROLL of the preset.
 const INSTRUMENT: InstrumentId = InstrumentId(1);
 const HOST: HostId = HostId(1);
-/// The user that provides; the ones after it are tenants.
+/// The user that provides; the ones after it are tenants, one lease each.
 const PROVIDER: usize = 0;
-const TENANTS: usize = 480;
-const LEASES_OF_TENANT: usize = 3;
-/// About as many as the machine's limit has transactions in a block.
-const LEASES: usize = TENANTS * LEASES_OF_TENANT;
+const LEASES: usize = 480;
 /// Receipts of one transaction: below its byte limit.
 const BATCH: usize = 128;
 const ROUNDS: usize = 6;
@@ -36,7 +33,7 @@ const MATCH_BLOCKS_MAX: usize = 10;
 
 /// See the module header.
 pub fn measure(limit: &Limit) -> Result<Vec<Row>> {
-    let mut world = World::with(give_room)?;
+    let mut world = World::new()?;
     let (built, replayed) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let source = world.storage(built.path())?;
     let mut blocks = Vec::new();
@@ -103,9 +100,9 @@ fn open(world: &mut World, storage: &Storage, blocks: &mut Vec<Encoded>) -> Resu
     for action in supply {
         extend(world, storage, 1, &[(PROVIDER, vec![action])], blocks)?;
     }
-    let tenants = 1..=TENANTS;
+    let tenants = 1..=LEASES;
     let bids: Vec<(usize, Vec<Action>)> =
-        tenants.clone().map(|user| (user, vec![Action::Bid { bid: bid() }; LEASES_OF_TENANT])).collect();
+        tenants.clone().map(|user| (user, vec![Action::Bid { bid: bid() }])).collect();
     extend(world, storage, 1, &bids, blocks)?;
     let mut leases = Vec::new();
     for _ in 0..MATCH_BLOCKS_MAX {
@@ -162,7 +159,7 @@ fn leases_of(
     let mut leases = Vec::new();
     for user in tenants {
         let prefix = nupeer_primitives::state::Key::new(0x36).account(&world.account_of(user));
-        for (at, _) in work.scan::<u8>(&prefix, &[], LEASES_OF_TENANT + 1)? {
+        for (at, _) in work.scan::<u8>(&prefix, &[], 2)? {
             let id = at.get(29..).and_then(|tail| tail.try_into().ok()).context("key of a lease")?;
             leases.push((user, LeaseId(id)));
         }
